@@ -1,0 +1,336 @@
+package suite
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/roadkata/roadkata/grader/internal/course"
+)
+
+func itoa(i int) string { return strconv.Itoa(i) }
+
+// builder holds what the programs of one call have in common.
+type builder struct {
+	ctx     context.Context
+	tmp     string
+	goTool  string
+	canRace bool
+	procs   int // -p of the go command; 0: its default
+}
+
+// group spreads layouts over programs.
+func (b *builder) group(layouts []*layout) []*program {
+	var out []*program
+	index := map[groupKey]*program{}
+	for _, l := range layouts {
+		k := l.pair.Kata
+		key := groupKey{module: k.ModuleDir, race: b.race(l.pair), experiment: k.Experiment}
+		if l.own || k.Solo {
+			key.alone = l.base
+		}
+		p := index[key]
+		if p == nil {
+			p = b.newProgram(key, len(out))
+			index[key] = p
+			out = append(out, p)
+		}
+		p.layouts = append(p.layouts, l)
+	}
+	return out
+}
+
+func (b *builder) race(p *Pair) bool { return p.Kata.Race && !p.NoRace && b.canRace }
+
+func (b *builder) newProgram(key groupKey, n int) *program {
+	name := "g" + itoa(n)
+	if key.race {
+		name += "race"
+	}
+	return &program{key: key, name: name}
+}
+
+// build links p. Pairs that do not compile are taken out and get their problems
+// in bad; the others are linked all the same.
+func (b *builder) build(p *program) (bad map[*layout][]course.Problem, err error) {
+	bad = map[*layout][]course.Problem{}
+	for len(p.layouts) > 0 {
+		failed, err := b.link(p)
+		if err != nil {
+			return bad, err
+		}
+		if len(failed) == 0 {
+			return bad, nil
+		}
+		p.layouts = slices.DeleteFunc(p.layouts, func(l *layout) bool {
+			problems, ok := failed[l]
+			if ok {
+				bad[l] = problems
+			}
+			return ok
+		})
+	}
+	return bad, nil
+}
+
+// link runs the go command once for p.
+func (b *builder) link(p *program) (map[*layout][]course.Problem, error) {
+	src, err := wrapperSource(p)
+	if err != nil {
+		return nil, fmt.Errorf("generate the test program: %w", err)
+	}
+	dir, err := os.MkdirTemp(b.tmp, p.name)
+	if err != nil {
+		return nil, err
+	}
+	wrapperFile := filepath.Join(dir, "run_test.go")
+	if err := os.WriteFile(wrapperFile, src, 0o666); err != nil {
+		return nil, err
+	}
+	replace := map[string]string{filepath.Join(p.key.module, runDir, p.name, "run_test.go"): wrapperFile}
+	for _, l := range p.layouts {
+		for virtual, real := range l.files {
+			replace[virtual] = real
+		}
+	}
+	overlay, err := writeOverlay(dir, replace)
+	if err != nil {
+		return nil, err
+	}
+	p.file = filepath.Join(dir, exe("suite"))
+	out, ok := b.goCommand(p.key, "test", "-c", "-json", "-vet=off", "-overlay", overlay, "-ldflags=-s -w", "-o", p.file, "./"+path.Join(runDir, p.name))
+	if err := b.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if !ok {
+		return b.blame(p, out)
+	}
+	if _, err := os.Stat(p.file); err != nil {
+		return nil, fmt.Errorf("go test -c said nothing and left no program: %w", err)
+	}
+	return b.programs(p, dir, overlay)
+}
+
+// programs builds the learner's programs of pairs that are judged from outside.
+func (b *builder) programs(p *program, dir, overlay string) (map[*layout][]course.Problem, error) {
+	bad := map[*layout][]course.Problem{}
+	for _, l := range p.layouts {
+		if l.pair.Kata.Kind != course.Program {
+			continue
+		}
+		out, ok := b.goCommand(p.key, "build", "-json", "-overlay", overlay, "-ldflags=-s -w", "-o", l.programFile(dir), l.path)
+		if err := b.ctx.Err(); err != nil {
+			return nil, err
+		}
+		if ok {
+			if _, err := os.Stat(l.programFile(dir)); err != nil {
+				return nil, fmt.Errorf("go build said nothing and left no program: %w", err)
+			}
+			continue
+		}
+		failed, err := b.blame(&program{key: p.key, layouts: []*layout{l}}, out)
+		if err != nil {
+			return nil, err
+		}
+		bad[l] = failed[l]
+	}
+	return bad, nil
+}
+
+func (l *layout) programFile(dir string) string {
+	return filepath.Join(dir, exe(filepath.Base(l.base)))
+}
+
+func exe(name string) string {
+	if runtime.GOOS == "windows" {
+		return name + ".exe"
+	}
+	return name
+}
+
+func writeOverlay(dir string, replace map[string]string) (string, error) {
+	data, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(dir, "overlay*.json")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	_, err = f.Write(data)
+	return f.Name(), err
+}
+
+// goCommand runs the go command in the group's module and returns what it printed.
+func (b *builder) goCommand(key groupKey, verb string, args ...string) ([]byte, bool) {
+	all := []string{verb, "-buildvcs=false"}
+	if key.race {
+		all = append(all, "-race")
+	}
+	if b.procs > 0 {
+		all = append(all, "-p", itoa(b.procs))
+	}
+	cmd := exec.CommandContext(b.ctx, b.goTool, append(all, args...)...)
+	cmd.Dir = key.module
+	// Each stage is built as its users would: without the workspace, whose
+	// versions may differ. An own GOTMPDIR, because killed go commands leave
+	// their work behind.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOTMPDIR="+b.tmp, "PWD="+key.module)
+	if key.experiment != "" {
+		cmd.Env = append(cmd.Env, "GOEXPERIMENT="+key.experiment)
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	ownGroup(cmd)
+	err := cmd.Run()
+	return out.Bytes(), err == nil
+}
+
+// failure is what the go command said of one package.
+type failure struct {
+	pkg  string
+	text strings.Builder
+}
+
+// blame finds the pairs that a failed build is about.
+func (b *builder) blame(p *program, out []byte) (map[*layout][]course.Problem, error) {
+	fails := parseBuild(out)
+	bad := map[*layout][]course.Problem{}
+	for _, f := range fails {
+		for _, l := range p.layouts {
+			if f.pkg == l.path || f.pkg == l.suitePath() || strings.HasPrefix(f.pkg, l.path+"/") || l.mentioned(f.text.String()) {
+				bad[l] = append(bad[l], l.problems(f)...)
+			}
+		}
+	}
+	if len(bad) > 0 {
+		return bad, nil
+	}
+	if len(p.layouts) > 1 {
+		return b.oneByOne(p)
+	}
+	for _, l := range p.layouts {
+		// Nothing in it speaks of the pair's files: a missing module, a full disk.
+		bad[l] = []course.Problem{{Kind: "build", At: l.pair.Kata.Path, Text: buildText(out)}}
+	}
+	return bad, nil
+}
+
+// oneByOne builds each pair by itself where nobody could be blamed.
+func (b *builder) oneByOne(p *program) (map[*layout][]course.Problem, error) {
+	bad := map[*layout][]course.Problem{}
+	for i, l := range p.layouts {
+		one := &program{key: p.key, layouts: []*layout{l}, name: p.name + "x" + itoa(i)}
+		failed, err := b.link(one)
+		if err != nil {
+			return nil, err
+		}
+		for l, problems := range failed {
+			bad[l] = problems
+		}
+	}
+	if len(bad) == 0 {
+		return nil, fmt.Errorf("the suites build one by one and not together; add //kata:solo to one of them")
+	}
+	return bad, nil
+}
+
+// mentioned reports whether the text names a file of the pair: a load error
+// carries the position of the import, not the package.
+func (l *layout) mentioned(text string) bool {
+	for file := range l.learner {
+		if strings.Contains(text, course.RelTo(l.pair.Kata.ModuleDir, file)+":") || strings.Contains(text, file+":") {
+			return true
+		}
+	}
+	return strings.Contains(text, filepath.Base(l.base)+"/")
+}
+
+func parseBuild(out []byte) []*failure {
+	var fails []*failure
+	index := map[string]*failure{}
+	sc := bufio.NewScanner(bytes.NewReader(out))
+	sc.Buffer(nil, 16<<20)
+	for sc.Scan() {
+		var e struct{ ImportPath, Action, Output string }
+		if json.Unmarshal(sc.Bytes(), &e) != nil || e.Action != "build-output" {
+			continue
+		}
+		f := index[e.ImportPath]
+		if f == nil {
+			f = &failure{pkg: strings.TrimSuffix(e.ImportPath, " [.test]")}
+			index[e.ImportPath] = f
+			fails = append(fails, f)
+		}
+		f.text.WriteString(e.Output)
+	}
+	return fails
+}
+
+// buildText is the go command's output for people.
+func buildText(out []byte) string {
+	var b strings.Builder
+	for _, f := range parseBuild(out) {
+		b.WriteString(f.text.String())
+	}
+	if b.Len() == 0 {
+		b.Write(out)
+	}
+	text := strings.TrimSpace(b.String())
+	if len(text) > 4000 {
+		text = text[:4000] + " …"
+	}
+	return text
+}
+
+var compileLine = regexp.MustCompile(`^(.+?\.go):(\d+)(?::(\d+))?: (.*)$`)
+
+// problems turns the compiler's lines into problems with positions below the workspace.
+func (l *layout) problems(f *failure) []course.Problem {
+	k := l.pair.Kata
+	var out []course.Problem
+	for line := range strings.Lines(f.text.String()) {
+		line = strings.TrimRight(line, "\r\n")
+		m := compileLine.FindStringSubmatch(line)
+		switch {
+		case m != nil:
+			file := filepath.FromSlash(m[1])
+			if !filepath.IsAbs(file) {
+				file = filepath.Join(k.ModuleDir, file)
+			}
+			at := course.RelTo(k.Root, file) + ":" + m[2]
+			if m[3] != "" {
+				at += ":" + m[3]
+			}
+			kind := "compile"
+			if !l.learner[file] {
+				kind = "suite"
+			}
+			out = append(out, course.Problem{Kind: kind, At: at, Text: l.plain(m[4])})
+		case strings.HasPrefix(line, "#"), line == "":
+		case len(out) > 0 && strings.HasPrefix(line, "\t"):
+			out[len(out)-1].Text += "\n" + l.plain(line)
+		default:
+			out = append(out, course.Problem{Kind: "compile", At: k.Path, Text: l.plain(line)})
+		}
+	}
+	return out
+}
+
+// plain removes what only the overlay knows from a message.
+func (l *layout) plain(text string) string {
+	text = strings.ReplaceAll(text, l.suitePath(), l.pair.Kata.ImportPath+"_test")
+	return strings.ReplaceAll(text, l.path, l.pair.Kata.ImportPath)
+}

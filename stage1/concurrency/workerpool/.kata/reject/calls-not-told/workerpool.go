@@ -1,0 +1,72 @@
+// Stops handing out values after an error, but gives the calls the caller's own
+// context: those that run never hear of it.
+//
+//kata:caught-by TestErrorCancelsRunning
+package workerpool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// errPanicked cancels the calls that still run after another has panicked.
+var errPanicked = errors.New("workerpool: a call panicked")
+
+// Map calls f once for each value of in, never more than n calls at the same
+// time, and returns their results in the order of in.
+func Map[T, R any](ctx context.Context, n int, in []T, f func(context.Context, T) (R, error)) ([]R, error) {
+	if n < 1 {
+		panic(fmt.Sprintf("workerpool: Map with n = %d", n))
+	}
+
+	// A panic tells the running calls, an error does not.
+	told, tell := context.WithCancel(ctx)
+	defer tell()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	var (
+		out      = make([]R, len(in))
+		next     atomic.Int64
+		finished atomic.Int64
+		panicked atomic.Pointer[any]
+		wg       sync.WaitGroup
+	)
+	worker := func() {
+		defer func() {
+			if v := recover(); v != nil {
+				panicked.CompareAndSwap(nil, &v)
+				cancel(errPanicked)
+				tell()
+			}
+		}()
+		for ctx.Err() == nil {
+			i := int(next.Add(1)) - 1
+			if i >= len(in) {
+				return
+			}
+			r, err := f(told, in[i])
+			if err != nil {
+				cancel(err)
+				return
+			}
+			out[i] = r
+			finished.Add(1)
+		}
+	}
+	for range min(n, len(in)) {
+		wg.Go(worker)
+	}
+	wg.Wait()
+
+	if v := panicked.Load(); v != nil {
+		panic(*v)
+	}
+	if int(finished.Load()) < len(in) {
+		return nil, context.Cause(ctx)
+	}
+	return out, nil
+}

@@ -1,0 +1,75 @@
+// Keeps all errors and returns the one that stands first in the input: most often the
+// "context canceled" of a victim, not the cause.
+//
+//kata:caught-by TestFirstErrorInTime
+package workerpool
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// errPanicked cancels the calls that still run after another has panicked.
+var errPanicked = errors.New("workerpool: a call panicked")
+
+// Map calls f once for each value of in, never more than n calls at the same
+// time, and returns their results in the order of in.
+func Map[T, R any](ctx context.Context, n int, in []T, f func(context.Context, T) (R, error)) ([]R, error) {
+	if n < 1 {
+		panic(fmt.Sprintf("workerpool: Map with n = %d", n))
+	}
+
+	parent := ctx
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	var (
+		out      = make([]R, len(in))
+		errs     = make([]error, len(in))
+		next     atomic.Int64
+		finished atomic.Int64
+		panicked atomic.Pointer[any]
+		wg       sync.WaitGroup
+	)
+	worker := func() {
+		defer func() {
+			if v := recover(); v != nil {
+				panicked.CompareAndSwap(nil, &v)
+				cancel(errPanicked)
+			}
+		}()
+		for ctx.Err() == nil {
+			i := int(next.Add(1)) - 1
+			if i >= len(in) {
+				return
+			}
+			r, err := f(ctx, in[i])
+			if err != nil {
+				errs[i] = err
+				cancel(err)
+				return
+			}
+			out[i] = r
+			finished.Add(1)
+		}
+	}
+	for range min(n, len(in)) {
+		wg.Go(worker)
+	}
+	wg.Wait()
+
+	if v := panicked.Load(); v != nil {
+		panic(*v)
+	}
+	if int(finished.Load()) < len(in) {
+		if parent.Err() != nil {
+			return nil, context.Cause(parent)
+		}
+		return nil, cmp.Or(errs...)
+	}
+	return out, nil
+}

@@ -1,0 +1,62 @@
+// Keeps the panic for the end, and lets all the other calls be made first.
+//
+//kata:caught-by TestPanic
+package workerpool
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// Map calls f once for each value of in, never more than n calls at the same
+// time, and returns their results in the order of in.
+func Map[T, R any](ctx context.Context, n int, in []T, f func(context.Context, T) (R, error)) ([]R, error) {
+	if n < 1 {
+		panic(fmt.Sprintf("workerpool: Map with n = %d", n))
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	var (
+		out      = make([]R, len(in))
+		next     atomic.Int64
+		finished atomic.Int64
+		panicked atomic.Pointer[any]
+		wg       sync.WaitGroup
+	)
+	worker := func() {
+		defer func() {
+			if v := recover(); v != nil {
+				panicked.CompareAndSwap(nil, &v)
+			}
+		}()
+		for ctx.Err() == nil {
+			i := int(next.Add(1)) - 1
+			if i >= len(in) {
+				return
+			}
+			r, err := f(ctx, in[i])
+			if err != nil {
+				cancel(err)
+				return
+			}
+			out[i] = r
+			finished.Add(1)
+		}
+	}
+	for range min(n, len(in)) {
+		wg.Go(worker)
+	}
+	wg.Wait()
+
+	if v := panicked.Load(); v != nil {
+		panic(*v)
+	}
+	if int(finished.Load()) < len(in) {
+		return nil, context.Cause(ctx)
+	}
+	return out, nil
+}

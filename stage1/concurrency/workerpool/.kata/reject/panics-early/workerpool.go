@@ -1,0 +1,81 @@
+// Raises the panic as soon as it hears of it: the other calls run on under whoever
+// recovers it.
+//
+//kata:caught-by TestWaitsForRunning
+package workerpool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// errPanicked cancels the calls that still run after another has panicked.
+var errPanicked = errors.New("workerpool: a call panicked")
+
+// Map calls f once for each value of in, never more than n calls at the same
+// time, and returns their results in the order of in.
+func Map[T, R any](ctx context.Context, n int, in []T, f func(context.Context, T) (R, error)) ([]R, error) {
+	if n < 1 {
+		panic(fmt.Sprintf("workerpool: Map with n = %d", n))
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	var (
+		out      = make([]R, len(in))
+		next     atomic.Int64
+		finished atomic.Int64
+		panicked = make(chan any, 1)
+		wg       sync.WaitGroup
+	)
+	worker := func() {
+		defer func() {
+			if v := recover(); v != nil {
+				cancel(errPanicked)
+				select {
+				case panicked <- v:
+				default:
+				}
+			}
+		}()
+		for ctx.Err() == nil {
+			i := int(next.Add(1)) - 1
+			if i >= len(in) {
+				return
+			}
+			r, err := f(ctx, in[i])
+			if err != nil {
+				cancel(err)
+				return
+			}
+			out[i] = r
+			finished.Add(1)
+		}
+	}
+	for range min(n, len(in)) {
+		wg.Go(worker)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wg.Wait()
+	}()
+	select {
+	case v := <-panicked:
+		panic(v)
+	case <-done:
+	}
+	select {
+	case v := <-panicked:
+		panic(v)
+	default:
+	}
+	if int(finished.Load()) < len(in) {
+		return nil, context.Cause(ctx)
+	}
+	return out, nil
+}

@@ -1,0 +1,73 @@
+// Looks every ten milliseconds whether a slot is free: each call that ends leaves one
+// empty until then.
+//
+//kata:caught-by TestFreeSlotIsFilled
+package workerpool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// errPanicked cancels the calls that still run after another has panicked.
+var errPanicked = errors.New("workerpool: a call panicked")
+
+// Map calls f once for each value of in, never more than n calls at the same
+// time, and returns their results in the order of in.
+func Map[T, R any](ctx context.Context, n int, in []T, f func(context.Context, T) (R, error)) ([]R, error) {
+	if n < 1 {
+		panic(fmt.Sprintf("workerpool: Map with n = %d", n))
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	var (
+		out      = make([]R, len(in))
+		finished atomic.Int64
+		panicked atomic.Pointer[any]
+		wg       sync.WaitGroup
+	)
+	worker := func(i int) {
+		defer func() {
+			if v := recover(); v != nil {
+				panicked.CompareAndSwap(nil, &v)
+				cancel(errPanicked)
+			}
+		}()
+		r, err := f(ctx, in[i])
+		if err != nil {
+			cancel(err)
+			return
+		}
+		out[i] = r
+		finished.Add(1)
+	}
+	var running atomic.Int64
+	for i := range in {
+		for running.Load() >= int64(n) && ctx.Err() == nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		running.Add(1)
+		wg.Go(func() {
+			defer running.Add(-1)
+			worker(i)
+		})
+	}
+	wg.Wait()
+
+	if v := panicked.Load(); v != nil {
+		panic(*v)
+	}
+	if int(finished.Load()) < len(in) {
+		return nil, context.Cause(ctx)
+	}
+	return out, nil
+}

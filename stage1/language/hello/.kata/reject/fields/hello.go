@@ -1,0 +1,38 @@
+// Splits at white space and trims some punctuation: what stands between two
+// words without a space keeps them together.
+//
+//kata:caught-by TestUnicodeWords
+package hello
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Count is a word and how often it occurs.
+type Count struct {
+	Word string
+	N    int
+}
+
+// Frequencies counts the words of all lines together.
+func Frequencies(lines []string) []Count {
+	n := map[string]int{}
+	for _, line := range lines {
+		for word := range strings.FieldsSeq(strings.ToLower(line)) {
+			if word = strings.Trim(word, ".,;:!?—"); word != "" {
+				n[word]++
+			}
+		}
+	}
+
+	counts := make([]Count, 0, len(n))
+	for word, n := range n {
+		counts = append(counts, Count{word, n})
+	}
+	slices.SortFunc(counts, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Word, b.Word))
+	})
+	return counts
+}

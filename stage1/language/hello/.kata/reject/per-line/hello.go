@@ -1,0 +1,45 @@
+// Counts the lines that hold a word: a set for each line forgets that a word
+// may stand there twice.
+//
+//kata:caught-by TestCounts
+package hello
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Count is a word and how often it occurs.
+type Count struct {
+	Word string
+	N    int
+}
+
+// Frequencies counts the words of all lines together.
+func Frequencies(lines []string) []Count {
+	n := map[string]int{}
+	for _, line := range lines {
+		seen := map[string]bool{}
+		for word := range strings.FieldsFuncSeq(strings.ToLower(line), separates) {
+			if !seen[word] {
+				seen[word] = true
+				n[word]++
+			}
+		}
+	}
+
+	counts := make([]Count, 0, len(n))
+	for word, n := range n {
+		counts = append(counts, Count{word, n})
+	}
+	slices.SortFunc(counts, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Word, b.Word))
+	})
+	return counts
+}
+
+func separates(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)
+}

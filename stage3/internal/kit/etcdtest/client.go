@@ -1,0 +1,314 @@
+package etcdtest
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Client is an ordinary etcd client that reaches the members through links of its own. It counts what it sends and receives, and a test
+// can disturb it.
+type Client struct {
+	*clientv3.Client
+	links [Members]*proxy
+
+	mu             sync.Mutex
+	counts         Counts
+	watches        []Watch
+	changed        chan struct{} // closed and replaced at each change of the above
+	failKeepAlives int
+	loseAnswer     string
+	beforeWatch    func(Watch)
+	leaseID        func() int64
+	open           int
+}
+
+// Counts is what passed between a client and etcd.
+type Counts struct {
+	Requests   int // Range, Put, DeleteRange, Txn, LeaseGrant, LeaseRevoke …
+	Watches    int // watches that were asked for
+	Events     int // events that watches brought
+	KeepAlives int // answered keepalives
+}
+
+// Watch is a watch that the client asked for.
+type Watch struct {
+	Key      string
+	Range    bool  // it watches more than one key
+	Revision int64 // where it starts; 0 means now
+}
+
+var links struct {
+	sync.Mutex
+	all map[*Client]bool
+}
+
+// severLinks breaks every client's connections to a member.
+func severLinks(i int) {
+	links.Lock()
+	defer links.Unlock()
+	for c := range links.all {
+		c.links[i].Sever()
+	}
+}
+
+// Client connects a new client to all members. It is closed when the test ends.
+func (c *Cluster) Client(t testing.TB) *Client {
+	t.Helper()
+	cli := &Client{changed: make(chan struct{})}
+	var endpoints []string
+	for i := range cli.links {
+		link, err := newProxy(func() string { return c.clientAddr(i) })
+		if err != nil {
+			t.Fatalf("etcdtest: %v", err)
+		}
+		cli.links[i] = link
+		endpoints = append(endpoints, link.Addr())
+	}
+	var err error
+	cli.Client, err = clientv3.New(clientv3.Config{
+		Endpoints:   endpoints,
+		DialTimeout: Patience,
+		Logger:      zap.NewNop(),
+		DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(cli.unary), grpc.WithChainStreamInterceptor(cli.stream)},
+	})
+	if err != nil {
+		t.Fatalf("etcdtest: %v", err)
+	}
+	links.Lock()
+	if links.all == nil {
+		links.all = map[*Client]bool{}
+	}
+	links.all[cli] = true
+	links.Unlock()
+	t.Cleanup(func() {
+		links.Lock()
+		delete(links.all, cli)
+		links.Unlock()
+		for _, link := range cli.links {
+			link.Close()
+		}
+		cli.Close()
+	})
+	return cli
+}
+
+// Cut freezes the client's links to all members: what it sends arrives nowhere, and no connection breaks that would tell it so.
+func (c *Client) Cut() {
+	for _, link := range c.links {
+		link.Freeze()
+	}
+}
+
+// Mend ends a Cut: the frozen connections break, new ones can be made.
+func (c *Client) Mend() {
+	for _, link := range c.links {
+		link.Thaw()
+	}
+}
+
+// FailKeepAlives breaks the next n attempts to keep a lease alive, as a member does that has no leader at the moment.
+func (c *Client) FailKeepAlives(n int) {
+	c.update(func() { c.failKeepAlives = n })
+}
+
+// LoseAnswer carries out the next request of that method (Txn, LeaseGrant, …) and then loses the answer: the client is told Unavailable.
+func (c *Client) LoseAnswer(method string) {
+	c.update(func() { c.loseAnswer = method })
+}
+
+// BeforeWatch has do called before each watch request is sent, in the sender's goroutine: the time between a read and the watch that
+// follows it, as long as the test wants.
+func (c *Client) BeforeWatch(do func(Watch)) {
+	c.update(func() { c.beforeWatch = do })
+}
+
+// LeaseIDs has next choose the ids of the leases that are granted. By themselves they are random.
+func (c *Client) LeaseIDs(next func() int64) {
+	c.update(func() { c.leaseID = next })
+}
+
+// Counts is what passed so far.
+func (c *Client) Counts() Counts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts
+}
+
+// Watches lists the watches that were asked for so far.
+func (c *Client) Watches() []Watch {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]Watch(nil), c.watches...)
+}
+
+// OpenWatches counts the watches that neither side has ended yet.
+func (c *Client) OpenWatches() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open
+}
+
+// Await waits until cond holds, and looks again whenever something passed between the client and etcd. It tells whether cond came true.
+func (c *Client) Await(cond func() bool) bool {
+	timeout := time.After(Patience)
+	for {
+		c.mu.Lock()
+		changed := c.changed
+		c.mu.Unlock()
+		if cond() {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			return cond()
+		}
+	}
+}
+
+func (c *Client) update(do func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	do()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *Client) unary(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	lose := false
+	c.update(func() {
+		c.counts.Requests++
+		if c.loseAnswer != "" && strings.HasSuffix(method, "/"+c.loseAnswer) {
+			lose, c.loseAnswer = true, ""
+		}
+		if grant, ok := req.(*pb.LeaseGrantRequest); ok && c.leaseID != nil {
+			grant.ID = c.leaseID()
+		}
+	})
+	err := invoke(ctx, method, req, reply, conn, opts...)
+	if lose && err == nil {
+		return status.Error(codes.Unavailable, "etcdtest: the answer was lost")
+	}
+	return err
+}
+
+func (c *Client) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	s, err := streamer(ctx, desc, conn, method, opts...)
+	if err != nil {
+		return nil, err
+	}
+	counted := &countedStream{ClientStream: s, c: c}
+	context.AfterFunc(s.Context(), counted.ended)
+	return counted, nil
+}
+
+type countedStream struct {
+	grpc.ClientStream
+	c      *Client
+	open   int // watches
+	failed bool
+	over   bool
+}
+
+func (s *countedStream) SendMsg(m any) error {
+	switch m := m.(type) {
+	case *pb.WatchRequest:
+		if r := m.GetCreateRequest(); r != nil {
+			w := Watch{Key: string(r.Key), Range: len(r.RangeEnd) > 0, Revision: r.StartRevision}
+			s.c.mu.Lock()
+			before := s.c.beforeWatch
+			s.c.mu.Unlock()
+			if before != nil {
+				before(w)
+			}
+			s.c.update(func() {
+				s.c.counts.Watches++
+				s.c.watches = append(s.c.watches, w)
+				s.opened(1)
+			})
+		}
+		if m.GetCancelRequest() != nil {
+			s.c.update(func() { s.opened(-1) })
+		}
+	case *pb.LeaseKeepAliveRequest:
+		s.c.update(func() {
+			if s.c.failKeepAlives > 0 {
+				s.c.failKeepAlives--
+				s.failed = true
+			}
+		})
+		if s.failed {
+			return nil // the answer will be the failure
+		}
+	}
+	return s.ClientStream.SendMsg(m)
+}
+
+func (s *countedStream) RecvMsg(m any) error {
+	err := s.recv(m)
+	if err != nil {
+		s.ended()
+		return err
+	}
+	s.c.update(func() {
+		switch m := m.(type) {
+		case *pb.WatchResponse:
+			s.c.counts.Events += len(m.Events)
+			if m.Canceled && !m.Created && m.CompactRevision > 0 {
+				s.opened(-1)
+			}
+		case *pb.LeaseKeepAliveResponse:
+			s.c.counts.KeepAlives++
+		}
+	})
+	return nil
+}
+
+// recv receives, unless a keepalive on this stream was made to fail.
+func (s *countedStream) recv(m any) error {
+	if _, ok := m.(*pb.LeaseKeepAliveResponse); !ok {
+		return s.ClientStream.RecvMsg(m)
+	}
+	received := make(chan error, 1)
+	go func() { received <- s.ClientStream.RecvMsg(m) }()
+	for {
+		s.c.mu.Lock()
+		changed, failed := s.c.changed, s.failed
+		s.c.mu.Unlock()
+		if failed {
+			return status.Error(codes.Unavailable, "etcdserver: no leader")
+		}
+		select {
+		case err := <-received:
+			return err
+		case <-changed:
+		}
+	}
+}
+
+// opened counts watches up or down; the caller holds the client's lock.
+func (s *countedStream) opened(n int) {
+	if s.over || s.open+n < 0 {
+		return
+	}
+	s.open += n
+	s.c.open += n
+}
+
+// ended takes the watches of a stream that is over from the count.
+func (s *countedStream) ended() {
+	s.c.update(func() {
+		s.opened(-s.open)
+		s.over = true
+	})
+}

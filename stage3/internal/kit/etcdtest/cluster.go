@@ -1,0 +1,358 @@
+// Package etcdtest is a real etcd cluster of three members inside the test's process, and the faults that befall one.
+//
+// The cluster starts with the first call of Start and runs until the process ends. Members talk through loopback ports that the kit holds
+// on to, so that a member comes back where it was; clients talk through links of their own, which a test can freeze. Nothing is logged.
+//
+// The kit never sleeps to let something happen: it waits for the event itself, for as long as a loaded machine may need.
+package etcdtest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.uber.org/zap"
+)
+
+// Members is the size of the cluster: it survives the loss of one.
+const Members = 3
+
+// Patience is how long the kit, and whoever waits for an event, should wait before giving up: far longer than anything takes.
+const Patience = 15 * time.Second
+
+// Cluster is a running cluster.
+type Cluster struct {
+	dir     string
+	mu      sync.Mutex // over member[].etcd
+	members [Members]*member
+}
+
+type member struct {
+	index int
+	peers *proxy // what the other members are told to call
+	etcd  *embed.Etcd
+}
+
+var start = sync.OnceValues(func() (*Cluster, error) {
+	removeLeftovers()
+	dir, err := os.MkdirTemp("", dirPrefix)
+	if err != nil {
+		return nil, err
+	}
+	wal.SegmentSizeBytes = 64 << 10 // 64 MiB are laid out for each member otherwise
+	c := &Cluster{dir: dir}
+	for i := range c.members {
+		peers, err := newProxy(func() string { return c.peerAddr(i) })
+		if err != nil {
+			return nil, err
+		}
+		c.members[i] = &member{index: i, peers: peers}
+	}
+	errs := make(chan error, Members)
+	for _, m := range c.members {
+		go func() { errs <- c.run(m) }()
+	}
+	for range c.members {
+		if err := <-errs; err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+})
+
+const dirPrefix = "roadkata-etcd-"
+
+// removeLeftovers deletes the data of processes that ended long ago: the cluster lives as long as its process, and nobody cleans up behind that.
+func removeLeftovers() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
+	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Hour {
+			os.RemoveAll(dir)
+		}
+	}
+}
+
+// Start returns the process's cluster, with all members up. What a test breaks is mended when it ends.
+func Start(t testing.TB) *Cluster {
+	t.Helper()
+	c, err := start()
+	if err != nil {
+		t.Fatalf("etcdtest: the cluster does not start: %v", err)
+	}
+	t.Cleanup(func() {
+		for i := range c.members {
+			c.Restart(t, i)
+		}
+	})
+	c.awaitLeader(t)
+	return c
+}
+
+// run starts a member, for the first time or again.
+func (c *Cluster) run(m *member) error {
+	cfg := embed.NewConfig()
+	cfg.Name = name(m.index)
+	cfg.Dir = filepath.Join(c.dir, cfg.Name)
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	cfg.UnsafeNoFsync = true
+	cfg.EnableGRPCGateway = false
+	cfg.TickMs, cfg.ElectionMs = 30, 300
+	any := url.URL{Scheme: "http", Host: "127.0.0.1:0"} // each start listens somewhere else, behind the addresses that stay
+	advertised := url.URL{Scheme: "http", Host: m.peers.Addr()}
+	cfg.ListenPeerUrls, cfg.ListenClientUrls = []url.URL{any}, []url.URL{any}
+	cfg.AdvertisePeerUrls, cfg.AdvertiseClientUrls = []url.URL{advertised}, []url.URL{advertised}
+	var cluster []string
+	for _, other := range c.members {
+		cluster = append(cluster, name(other.index)+"=http://"+other.peers.Addr())
+	}
+	cfg.InitialCluster = strings.Join(cluster, ",")
+	etcd, err := embed.StartEtcd(cfg)
+	if err != nil {
+		return fmt.Errorf("member %d: %w", m.index, err)
+	}
+	c.mu.Lock()
+	m.etcd = etcd
+	c.mu.Unlock()
+	m.peers.Thaw()
+	select {
+	case <-etcd.Server.ReadyNotify():
+		return nil
+	case err := <-etcd.Err():
+		return fmt.Errorf("member %d: %w", m.index, err)
+	case <-time.After(Patience):
+		return fmt.Errorf("member %d: not ready after %v", m.index, Patience)
+	}
+}
+
+func name(i int) string { return fmt.Sprintf("m%d", i) }
+
+// etcd is a member's server, or nil while it is stopped.
+func (c *Cluster) etcd(i int) *embed.Etcd {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.members[i].etcd
+}
+
+// peerAddr and clientAddr are where a member listens at present, or empty.
+func (c *Cluster) peerAddr(i int) string {
+	if e := c.etcd(i); e != nil {
+		return e.Peers[0].Addr().String()
+	}
+	return ""
+}
+
+func (c *Cluster) clientAddr(i int) string {
+	if e := c.etcd(i); e != nil {
+		return e.Clients[0].Addr().String()
+	}
+	return ""
+}
+
+// Leader is the member that leads.
+func (c *Cluster) Leader(t testing.TB) int {
+	t.Helper()
+	return c.awaitLeader(t)
+}
+
+// awaitLeader waits until all running members follow the same leader.
+func (c *Cluster) awaitLeader(t testing.TB) int {
+	t.Helper()
+	deadline := time.Now().Add(Patience)
+	for {
+		leader, agree := -1, true
+		var lead uint64
+		for i := range c.members {
+			e := c.etcd(i)
+			if e == nil {
+				continue
+			}
+			if l := uint64(e.Server.Leader()); l == 0 || lead != 0 && l != lead {
+				agree = false
+			} else {
+				lead = l
+			}
+			if uint64(e.Server.MemberID()) == lead && lead != 0 {
+				leader = i
+			}
+		}
+		if agree && leader >= 0 {
+			return leader
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("etcdtest: no leader after %v", Patience)
+		}
+		time.Sleep(5 * time.Millisecond) // etcd tells of a new leader, but not of agreement
+	}
+}
+
+// Stop kills a member as a crash does: no leadership is handed over, connections break. It returns when the others have a leader.
+func (c *Cluster) Stop(t testing.TB, i int) {
+	t.Helper()
+	e := c.etcd(i)
+	if e == nil {
+		return
+	}
+	c.mu.Lock()
+	c.members[i].etcd = nil
+	c.mu.Unlock()
+	c.members[i].peers.Sever()
+	severLinks(i)
+	e.Server.HardStop()
+	e.Close()
+	c.awaitLeader(t)
+}
+
+// Restart brings a stopped member back, with its data. It returns when the cluster agrees on a leader.
+func (c *Cluster) Restart(t testing.TB, i int) {
+	t.Helper()
+	if c.etcd(i) != nil {
+		return
+	}
+	if err := c.run(c.members[i]); err != nil {
+		t.Fatalf("etcdtest: restart: %v", err)
+	}
+	c.awaitLeader(t)
+}
+
+// Isolate cuts a member off from the other two; clients still reach it. Heal it before the test ends.
+func (c *Cluster) Isolate(t testing.TB, i int) {
+	t.Helper()
+	c.eachPair(i, func(a, b *embed.Etcd) { a.Server.CutPeer(b.Server.MemberID()) })
+}
+
+// Heal ends what Isolate began, and waits for a leader that all follow.
+func (c *Cluster) Heal(t testing.TB, i int) {
+	t.Helper()
+	c.eachPair(i, func(a, b *embed.Etcd) { a.Server.MendPeer(b.Server.MemberID()) })
+	c.awaitLeader(t)
+}
+
+func (c *Cluster) eachPair(i int, do func(a, b *embed.Etcd)) {
+	one := c.etcd(i)
+	for j := range c.members {
+		if other := c.etcd(j); j != i && one != nil && other != nil {
+			do(one, other)
+			do(other, one)
+		}
+	}
+}
+
+// ask runs a request of the kit's own inside a running member: no link, no fault and no count is in its way.
+func (c *Cluster) ask(t testing.TB, do func(context.Context, *clientv3.Client) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	cli := v3client.New(c.etcd(c.awaitLeader(t)).Server)
+	defer cli.Close()
+	if err := do(ctx, cli); err != nil {
+		t.Fatalf("etcdtest: %v", err)
+	}
+}
+
+// Entry is a key in etcd.
+type Entry struct {
+	Key, Value string
+	Created    int64 // its create revision
+	Lease      clientv3.LeaseID
+}
+
+// Entries lists the keys with a prefix, oldest first.
+func (c *Cluster) Entries(t testing.TB, prefix string) []Entry {
+	t.Helper()
+	var list []Entry
+	c.ask(t, func(ctx context.Context, cli *clientv3.Client) error {
+		resp, err := cli.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend))
+		if err != nil {
+			return err
+		}
+		for _, kv := range resp.Kvs {
+			list = append(list, Entry{string(kv.Key), string(kv.Value), kv.CreateRevision, clientv3.LeaseID(kv.Lease)})
+		}
+		return nil
+	})
+	return list
+}
+
+// AwaitEntries waits until n keys with the prefix stand in etcd, and lists them, oldest first.
+func (c *Cluster) AwaitEntries(t testing.TB, prefix string, n int) []Entry {
+	t.Helper()
+	deadline := time.Now().Add(Patience)
+	for {
+		list := c.Entries(t, prefix)
+		if len(list) == n {
+			return list
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v there are %d keys below %s, want %d: %v", Patience, len(list), prefix, n, list)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// Leases lists all leases.
+func (c *Cluster) Leases(t testing.TB) []clientv3.LeaseID {
+	t.Helper()
+	var list []clientv3.LeaseID
+	c.ask(t, func(ctx context.Context, cli *clientv3.Client) error {
+		resp, err := cli.Leases(ctx)
+		if err != nil {
+			return err
+		}
+		for _, l := range resp.Leases {
+			list = append(list, l.ID)
+		}
+		return nil
+	})
+	slices.Sort(list)
+	return list
+}
+
+// Expire ends a lease now, as its time running out would: its keys are gone when Expire returns, and nobody is told but by the usual ways.
+func (c *Cluster) Expire(t testing.TB, lease clientv3.LeaseID) {
+	t.Helper()
+	if lease == clientv3.NoLease {
+		t.Fatal("the key has no lease: it would stay for ever if its owner died")
+	}
+	c.ask(t, func(ctx context.Context, cli *clientv3.Client) error {
+		_, err := cli.Revoke(ctx, lease)
+		return err
+	})
+}
+
+// Compact forgets all history up to now: a watch that has to resume from before is refused. It writes a key of its own first, so that
+// "before" is not "now".
+func (c *Cluster) Compact(t testing.TB) {
+	t.Helper()
+	c.ask(t, func(ctx context.Context, cli *clientv3.Client) error {
+		for range 2 {
+			if _, err := cli.Put(ctx, "etcdtest/compaction", ""); err != nil {
+				return err
+			}
+		}
+		resp, err := cli.Delete(ctx, "etcdtest/compaction")
+		if err != nil {
+			return err
+		}
+		_, err = cli.Compact(ctx, resp.Header.Revision, clientv3.WithCompactPhysical())
+		return err
+	})
+}
+
+func dial(addr string) (net.Conn, error) {
+	if addr == "" {
+		return nil, fmt.Errorf("the member is down")
+	}
+	return net.DialTimeout("tcp", addr, Patience)
+}

@@ -21,9 +21,11 @@ func because(p *suite.Process) Because {
 		}
 		return Because{Timeout, "it did not come back before the deadline; is there an endless loop?"}
 	}
-	if line := lineWith(p.Output, "fatal error: all goroutines are asleep - deadlock!", "deadlock: all goroutines in bubble are blocked",
-		"deadlock: main bubble goroutine has exited but blocked goroutines remain"); line != "" {
-		return Because{Deadlock, clean(line)}
+	if lineWith(p.Output, "deadlock: main bubble goroutine has exited but blocked goroutines remain") != "" {
+		return Because{Leak, "goroutines are left blocked after the call has returned"}
+	}
+	if line := lineWith(p.Output, "fatal error: all goroutines are asleep - deadlock!", "deadlock: all goroutines in bubble are blocked"); line != "" {
+		return Because{Deadlock, strings.TrimSuffix(clean(line), " [recovered, repanicked]")}
 	}
 	if strings.Contains(p.Output, "panic: unexpected call to os.Exit(0) during test") {
 		return Because{Exit, "the code called os.Exit(0)"}
@@ -104,6 +106,7 @@ func outputOf(output, test string) []string {
 		}
 		out = append(out, clean(line))
 	}
+	out = withoutOurs(out)
 	for len(out) > 0 && strings.TrimSpace(out[len(out)-1]) == "" {
 		out = out[:len(out)-1]
 	}
@@ -126,10 +129,32 @@ func tailOf(output string, lines []string) []string {
 					break
 				}
 			}
-			return lines
+			return withoutOurs(lines)
 		}
 	}
 	return lines
+}
+
+// withoutOurs drops stack frames of the wrapper and of package testing: a call
+// and the position below it.
+func withoutOurs(lines []string) []string {
+	out := lines[:0:0]
+	for i := 0; i < len(lines); i++ {
+		if i+1 < len(lines) {
+			if m := stackPosition.FindStringSubmatch(lines[i+1]); m != nil && isOurs(m[1]) {
+				i++
+				continue
+			}
+		}
+		out = append(out, lines[i])
+	}
+	return out
+}
+
+func isOurs(file string) bool {
+	file = strings.ReplaceAll(file, `\`, "/")
+	return strings.Contains(file, "/.kata-run/") || strings.HasSuffix(file, "/src/testing/testing.go") || strings.HasSuffix(file, "/src/runtime/panic.go") ||
+		strings.HasSuffix(file, "/src/runtime/synctest.go") || strings.HasSuffix(file, "/src/testing/synctest/synctest.go")
 }
 
 var testPosition = regexp.MustCompile(`^\s+[^\s:]+\.go:\d+: (.*)$`)

@@ -172,7 +172,7 @@ func gradeIntents(out *Kata, r *suite.Result) {
 	}
 	// A process that ends badly after its last intent: a goroutine left behind
 	// has panicked, or something called os.Exit.
-	if last := len(r.Runs) - 1; last >= 0 && !out.any(Failed) && !out.any(Broken) {
+	if last := len(r.Runs) - 1; last >= 0 && !out.any(Failed) && !out.any(Broken) && !out.any(NotRun) {
 		if p := r.Runs[last]; !p.Finished() || p.Exit.Code != 0 {
 			b := because(&p)
 			out.Problems = append(out.Problems, course.Problem{Kind: string(b.Kind), At: out.Path, Text: "after the last intent: " + b.Text})

@@ -11,17 +11,22 @@ import (
 	"github.com/roadkata/roadkata/grader/internal/course"
 	"github.com/roadkata/roadkata/grader/internal/grade"
 	"github.com/roadkata/roadkata/grader/internal/msg"
+	"github.com/roadkata/roadkata/grader/internal/term"
 )
 
-// outputLines is how much of what a test printed is shown unless asked for more.
-const outputLines = 8
+// How much of what a test printed, and of a race report, is shown unless asked for more.
+const (
+	outputLines = 8
+	raceLines   = 10
+)
 
 // Terminal writes the report for people.
 func Terminal(w io.Writer, r *grade.Report, o Options) error {
-	t := &terminal{sheet: sheet{Style: Style{o.Color, o.Width}}, lang: o.Lang, verbose: o.Verbose, report: r}
+	t := &terminal{Sheet: term.Sheet{Style: term.Style{Color: o.Color, Width: o.Width}}, lang: o.Lang, verbose: o.Verbose, report: r}
 	begun, untouched := started(r.Katas)
 	for _, k := range begun {
-		t.column = max(t.column, cells.StringWidth(k.Path))
+		t.column = max(t.column, term.Width(k.Path))
+		t.titles = max(t.titles, term.Width(k.Title.In(string(o.Lang))))
 	}
 	for _, k := range begun {
 		t.kata(k)
@@ -29,15 +34,16 @@ func Terminal(w io.Writer, r *grade.Report, o Options) error {
 	t.untouched(untouched)
 	t.planned()
 	t.summary(begun)
-	return t.flush(w)
+	return t.Flush(w)
 }
 
 type terminal struct {
-	sheet
+	term.Sheet
 	lang    msg.Lang
 	verbose bool
 	report  *grade.Report
 	column  int // width of the katas' paths
+	titles  int // and of their titles
 }
 
 func (t *terminal) say(key string, args ...any) string { return t.lang.T(key, args...) }
@@ -45,10 +51,10 @@ func (t *terminal) say(key string, args ...any) string { return t.lang.T(key, ar
 func (t *terminal) kata(k *grade.Kata) {
 	t.heading(k)
 	if k.Status == grade.Broken {
-		t.para(2, t.say("kata.broken"), t.Bad)
+		t.Para(2, t.say("kata.broken"), t.Bad)
 	}
 	for _, what := range k.Unchecked {
-		t.marked(2, t.Warn("!"), t.unchecked(what), t.Warn)
+		t.Marked(2, t.Warn("!"), t.unchecked(what), t.Warn)
 	}
 	for i := range k.Problems {
 		t.problem(&k.Problems[i])
@@ -77,7 +83,7 @@ func (t *terminal) heading(k *grade.Kata) {
 	} else if k.Seconds > 0 {
 		facts = append(facts, t.Dim(fmt.Sprintf("%.1f s", k.Seconds)))
 	}
-	t.line(0, fmt.Sprintf("%s %s  %s  %s", t.mark(k.Status), t.Bold(Pad(k.Path, t.column)), k.Title.In(string(t.lang)), strings.Join(facts, t.Dim(" · "))))
+	t.Line(0, fmt.Sprintf("%s %s  %s  %s", t.mark(k.Status), t.Bold(term.Pad(k.Path, t.column)), term.Pad(k.Title.In(string(t.lang)), t.titles), strings.Join(facts, t.Dim(" · "))))
 }
 
 func (t *terminal) engine(e course.Engine) string { return t.say("engine."+e.Kind, e.Name) }
@@ -100,7 +106,7 @@ func (t *terminal) mark(s grade.Status) string {
 	case grade.NotRun:
 		return t.Warn("…")
 	case grade.Broken:
-		return t.Bad("‼")
+		return t.Bad("!")
 	case grade.Partial:
 		return t.Warn("◐")
 	case grade.Planned:
@@ -111,11 +117,9 @@ func (t *terminal) mark(s grade.Status) string {
 
 func (t *terminal) problem(p *course.Problem) {
 	if p.At != "" {
-		t.line(2, t.Name(p.At))
+		t.Line(2, t.Name(p.At))
 	}
-	for line := range strings.Lines(p.Text) {
-		t.para(6, strings.TrimRight(line, "\n"), plain)
-	}
+	t.Para(6, p.Text, nil)
 }
 
 // intents writes what did not pass; all of them where the learner looks at a
@@ -140,34 +144,62 @@ func (t *terminal) intents(k *grade.Kata) {
 		t.intent(in)
 	}
 	if waiting > 0 {
-		t.marked(2, t.mark(grade.NotRun), t.lang.N("intents.waiting", waiting), plain)
+		t.Marked(2, t.mark(grade.NotRun), t.lang.N("intents.waiting", waiting), nil)
 	}
 }
 
 func (t *terminal) step(k *grade.Kata, id string) {
 	i := slices.IndexFunc(k.Steps, func(s grade.Step) bool { return s.ID == id })
 	if i >= 0 {
-		t.line(2, t.Bold(t.say("step", strings.TrimPrefix(id, "step"), k.Steps[i].Title.In(string(t.lang)))))
+		t.Line(2, t.Bold(t.say("step", strings.TrimPrefix(id, "step"), k.Steps[i].Title.In(string(t.lang)))))
 	}
 }
 
 func (t *terminal) intent(in *grade.Intent) {
-	t.marked(2, t.mark(in.Status), in.Text.In(string(t.lang)), plain)
+	t.Marked(2, t.mark(in.Status), in.Text.In(string(t.lang)), nil)
 	if in.Status == grade.Passed {
 		return
 	}
 	if b := in.Because; b != nil {
 		if l := label(t.lang, b.Kind); l != "" {
-			t.line(6, t.Warn(l))
+			t.Line(6, t.Warn(l))
 		}
-		for line := range strings.Lines(b.Text) {
-			t.para(6, strings.TrimRight(line, "\n"), plain)
-		}
+		t.because(b)
 	}
 	if in.At != "" {
-		t.line(6, t.Name(in.At))
+		t.at(in.At)
 	}
 	t.output(in)
+}
+
+// because writes the explanation: whole, but for the stacks of a race report,
+// which are the longest and say the least.
+func (t *terminal) because(b *grade.Because) {
+	lines := strings.Split(b.Text, "\n")
+	shown := lines
+	if b.Kind == grade.Race && !t.verbose && len(lines) > raceLines+1 {
+		shown = lines[:raceLines]
+	}
+	for _, l := range shown {
+		t.Para(6, l, nil)
+	}
+	t.more(len(lines) - len(shown))
+}
+
+// at writes a position: bright where the learner's own code is.
+func (t *terminal) at(position string) {
+	if strings.Contains(position, "/"+course.AuthorDir+"/") {
+		t.Line(6, t.Dim(position))
+		return
+	}
+	t.Line(6, t.Name(position))
+}
+
+// more says how many lines were left out.
+func (t *terminal) more(n int) {
+	if n > 0 {
+		t.Line(6, t.Dim("│ "+t.say("output.more", n)))
+	}
 }
 
 // output shows a few of the lines that a test printed.
@@ -178,25 +210,24 @@ func (t *terminal) output(in *grade.Intent) {
 		shown = lines[:outputLines]
 	}
 	for _, l := range shown {
-		t.line(6, t.Dim("│ "+l))
+		t.Line(6, t.Dim("│ "+l))
 	}
-	if n := len(lines) - len(shown); n > 0 {
-		t.line(6, t.Dim("│ "+t.say("output.more", n)))
-	}
+	t.more(len(lines) - len(shown))
 }
 
 var position = regexp.MustCompile(`^\s+[^\s:]+\.go:\d+: `)
 
 // news returns the lines of the output that the explanation does not hold already.
 func news(in *grade.Intent) []string {
-	known := ""
+	known := map[string]bool{"": true}
 	if in.Because != nil {
-		known = in.Because.Text
+		for line := range strings.Lines(in.Because.Text) {
+			known[strings.TrimSpace(line)] = true
+		}
 	}
 	var out []string
 	for _, l := range in.Output {
-		bare := strings.TrimSpace(position.ReplaceAllString(l, ""))
-		if bare == "" || strings.Contains(known, bare) || testifyField.MatchString(l) {
+		if known[strings.TrimSpace(position.ReplaceAllString(l, ""))] || testifyField.MatchString(l) {
 			continue
 		}
 		out = append(out, strings.ReplaceAll(strings.TrimRight(l, " \t"), "\t", "    "))
@@ -211,12 +242,12 @@ var testifyField = regexp.MustCompile(`^\s+(Error Trace|Error|Test|Messages):\s`
 func (t *terminal) nextStep(k *grade.Kata) {
 	switch {
 	case k.Status == grade.Passed && len(t.report.Katas) == 1:
-		t.line(2, t.Dim("→ ")+t.say("next.passed", t.Name("grader solution "+k.Path), t.Name("grader next")))
+		t.Line(2, t.Dim("→ ")+t.say("next.passed", t.Name("grader solution "+k.Path), t.Name("grader next")))
 	case k.Status == grade.Failed && len(failing(k)) > 0:
-		t.line(2, t.Dim("→ ")+t.say("next.hint", t.Name("grader hint "+k.Path)))
+		t.Line(2, t.Dim("→ ")+t.say("next.hint", t.Name("grader hint "+k.Path)))
 	}
 	if k.Status != grade.Passed {
-		t.line(0, "")
+		t.Gap()
 	}
 }
 
@@ -227,15 +258,15 @@ func (t *terminal) untouched(katas []*grade.Kata) {
 		return
 	case len(t.report.Katas) == 1:
 		k := katas[0]
-		t.line(0, fmt.Sprintf("%s %s  %s  %s", t.mark(k.Status), t.Bold(k.Path), k.Title.In(string(t.lang)), t.say("kata.untouched")))
-		t.line(2, t.Dim("→ ")+t.say("next.untouched", t.Name("grader show "+k.Path)))
+		t.Line(0, fmt.Sprintf("%s %s  %s  %s", t.mark(k.Status), t.Bold(k.Path), k.Title.In(string(t.lang)), t.say("kata.untouched")))
+		t.Line(2, t.Dim("→ ")+t.say("next.untouched", t.Name("grader show "+k.Path)))
 		return
 	}
 	var paths []string
 	for _, k := range katas {
 		paths = append(paths, k.Path)
 	}
-	t.line(0, t.mark(grade.Untouched)+" "+t.say("untouched.some", len(katas)))
+	t.Line(0, t.mark(grade.Untouched)+" "+t.say("untouched.some", len(katas)))
 	t.byTopic(paths)
 }
 
@@ -244,7 +275,7 @@ func (t *terminal) planned() {
 	if len(paths) == 0 {
 		return
 	}
-	t.line(0, t.mark(grade.Planned)+" "+t.say("planned.some", len(paths)))
+	t.Line(0, t.mark(grade.Planned)+" "+t.say("planned.some", len(paths)))
 	if t.verbose || len(paths) <= 8 {
 		t.byTopic(paths)
 	}
@@ -264,22 +295,22 @@ func (t *terminal) byTopic(paths []string) {
 	for _, dir := range dirs {
 		lines := t.Wrap(dir+": "+strings.Join(names[dir], ", "), 6)
 		for i, l := range lines {
-			t.line(4+2*min(i, 1), t.Dim(l))
+			t.Line(4+2*min(i, 1), t.Dim(l))
 		}
 	}
 }
 
 func (t *terminal) summary(begun []*grade.Kata) {
 	s := t.report.Summary
-	t.line(0, "")
+	t.Gap()
 	t.items()
 	width := 0
 	for _, key := range []string{"summary.katas", "summary.intents", "summary.items"} {
-		width = max(width, cells.StringWidth(t.say(key)))
+		width = max(width, term.Width(t.say(key)))
 	}
 	row := func(key string, counts map[string]int, order ...grade.Status) {
 		if counts["total"] > 0 {
-			t.line(0, Pad(t.say(key), width)+"  "+t.counts(counts, order))
+			t.Line(0, term.Pad(t.say(key), width)+"  "+t.counts(counts, order))
 		}
 	}
 	row("summary.katas", s.Katas, grade.Passed, grade.Failed, grade.Broken, grade.Untouched)
@@ -322,10 +353,10 @@ func (t *terminal) items() {
 		if it.Status == grade.Partial {
 			text += t.Dim(" · " + t.say("item.partial"))
 		}
-		t.line(0, t.mark(it.Status)+" "+text)
+		t.Line(0, t.mark(it.Status)+" "+text)
 	}
 	if n > 0 {
-		t.line(0, "")
+		t.Gap()
 	}
 }
 
@@ -338,6 +369,6 @@ func (t *terminal) caveats(begun []*grade.Kata) {
 		}
 	}
 	if n > 0 {
-		t.marked(0, t.Warn("!"), t.lang.N("caveat.race", n), t.Warn)
+		t.Marked(0, t.Warn("!"), t.lang.N("caveat.race", n), t.Warn)
 	}
 }

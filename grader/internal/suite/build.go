@@ -331,6 +331,9 @@ func (l *layout) problems(f *failure) []course.Problem {
 
 // plain removes what only the overlay knows from a message.
 func (l *layout) plain(text string) string {
-	text = strings.ReplaceAll(text, l.suitePath(), l.pair.Kata.ImportPath+"_test")
+	own := l.pair.Kata.ImportPath
+	text = strings.ReplaceAll(text, l.suitePath(), own+"_test")
+	// In stacks the dot of a path's last element is escaped.
+	text = strings.ReplaceAll(text, strings.Replace(l.suitePath(), "/"+suiteDir, "/%2e"+suiteDir[1:], 1), own+"_test")
 	return strings.ReplaceAll(text, l.path, l.pair.Kata.ImportPath)
 }

@@ -27,7 +27,7 @@ const (
 
 // maxTimeouts is how many deadlines a pair may spend. A learner's endless loop
 // must not cost a deadline for every intent.
-const maxTimeouts = 2
+const maxTimeouts = 3
 
 func hasRaceReport(out string) bool { return strings.Contains(out, "WARNING: DATA RACE") }
 
@@ -154,7 +154,7 @@ func (j *job) start(tests []string) Process {
 	cancel()
 	_ = killGroup(cmd) // children that outlived the program
 	r.Seconds = time.Since(began).Seconds()
-	r.Output = unwrap(out.String(), j.index)
+	r.Output = j.layout.plain(unwrap(out.String(), j.index))
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) && !r.Exit.Deadline && !r.Exit.Output && j.ctx.Err() == nil {
 		r.Exit.Error = err.Error()

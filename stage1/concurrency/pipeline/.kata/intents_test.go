@@ -252,36 +252,6 @@ func TestCancelCause(t *testing.T) {
 	})
 }
 
-// Once the context is cancelled no stage begins with another value.
-//
-//kata:zh context 取消之后，任何阶段都不再开始处理新的值。
-func TestNothingAfterCancel(t *testing.T) {
-	for range 100 { // a select that may choose does so at random
-		bubble(t, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			p := pipeline.New(ctx)
-			var late atomic.Bool
-			stage := pipeline.Stage(p, pipeline.Source(p, upTo(100, new(atomic.Int32))), func(_ context.Context, n int) (int, error) {
-				late.CompareAndSwap(false, ctx.Err() != nil)
-				if n == 3 {
-					synctest.Wait() // until nobody else is about to begin
-					cancel()
-				}
-				return n, nil
-			})
-			pipeline.Sink(p, stage, func(context.Context, int) error {
-				late.CompareAndSwap(false, ctx.Err() != nil)
-				return nil
-			})
-			wait(t, p)
-			if late.Load() {
-				t.Fatal("a stage called f with another value after the context had been cancelled")
-			}
-		})
-	}
-}
-
 // A cancellation that comes when all is done changes nothing.
 //
 //kata:zh 全部做完之后才到来的取消不影响结果。
@@ -460,23 +430,24 @@ func TestReportedOnce(t *testing.T) {
 		failing := pipeline.Stage(p, source, func(context.Context, int) (int, error) { return 0, errBoom })
 		pipeline.Sink(p, failing, discard[int])
 		if err := wait(t, p); err != errBoom {
-			t.Errorf("a stage failed with %q, the source upstream of it then returned an error, too: Wait() = %q, want %[1]q itself", errBoom, err)
+			t.Errorf("a stage failed with %q, the source upstream of it was stopped and returned an error, too: Wait() = %q, want %[1]q itself",
+				errBoom, err)
 		}
 	})
 	bubble(t, func(t *testing.T) {
 		p := pipeline.New(context.Background())
-		stage := pipeline.Stage(p, pipeline.Source(p, upTo(2, new(atomic.Int32))), func(_ context.Context, n int) (int, error) {
+		failing := pipeline.Stage(p, pipeline.Source(p, upTo(2, new(atomic.Int32))), func(_ context.Context, n int) (int, error) {
 			if n == 2 {
 				return 0, errBoom
 			}
 			return n, nil
 		})
-		pipeline.Sink(p, stage, func(context.Context, int) error {
-			time.Sleep(time.Minute)
+		pipeline.Sink(p, pipeline.Stage(p, failing, pass[int]), func(context.Context, int) error {
+			synctest.Wait() // until the stage has failed
 			return errors.New("a later failure")
 		})
 		if err := wait(t, p); err != errBoom {
-			t.Errorf("a stage failed with %q, a minute later the sink failed: Wait() = %q, want %[1]q itself", errBoom, err)
+			t.Errorf("a stage failed with %q, then the sink failed, too: Wait() = %q, want %[1]q itself", errBoom, err)
 		}
 	})
 }
@@ -488,34 +459,40 @@ func TestFailTogether(t *testing.T) {
 	for range 20 {
 		p := pipeline.New(context.Background())
 		errs := []error{errors.New("the first stage"), errors.New("the second stage")}
-		var ready sync.WaitGroup
-		ready.Add(2)
-		fail := make(chan struct{})
+		ready, fail := make(chan struct{}, len(errs)), make(chan struct{})
 		first := pipeline.Stage(p, pipeline.Source(p, upTo(2, new(atomic.Int32))), func(_ context.Context, n int) (int, error) {
 			if n == 1 {
 				return n, nil
 			}
-			ready.Done()
+			ready <- struct{}{}
 			<-fail
 			return 0, errs[0]
 		})
 		second := pipeline.Stage(p, first, func(context.Context, int) (int, error) {
-			ready.Done()
+			ready <- struct{}{}
 			<-fail
 			return 0, errs[1]
 		})
 		pipeline.Sink(p, second, discard[int])
-		ready.Wait()
-		close(fail)
-
 		done := make(chan error, 1)
 		go func() { done <- p.Wait() }()
+
+		bound := time.After(10 * time.Second)
+		for range errs {
+			select {
+			case <-ready:
+			case <-bound:
+				close(fail)
+				t.Fatal("two stages do not come to work at the same time")
+			}
+		}
+		close(fail)
 		select {
 		case err := <-done:
 			if !errors.Is(err, errs[0]) && !errors.Is(err, errs[1]) {
 				t.Fatalf("two stages failed at once: Wait() = %v, want one of their errors", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-bound:
 			t.Fatal("two stages failed at once: Wait() does not return")
 		}
 	}
@@ -540,6 +517,24 @@ func TestWaitsForAll(t *testing.T) {
 		if !cleaned.Load() {
 			t.Error("the sink failed: Wait() returned while the source was still cleaning up")
 			time.Sleep(time.Hour) // it would be left behind in the bubble
+		}
+	})
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		p := pipeline.New(ctx)
+		var finished atomic.Bool
+		pipeline.Sink(p, pipeline.Source(p, upTo(2, new(atomic.Int32))), func(context.Context, int) error {
+			time.Sleep(time.Minute) // it does not look at its context
+			finished.Store(true)
+			return nil
+		})
+		synctest.Wait()
+		cancel()
+		wait(t, p)
+		if !finished.Load() {
+			t.Error("the context was cancelled: Wait() returned while the sink was still at work")
+			time.Sleep(time.Hour)
 		}
 	})
 }

@@ -21,21 +21,20 @@ type Client struct {
 	*clientv3.Client
 	links [Members]*proxy
 
-	mu             sync.Mutex
-	counts         Counts
-	watches        []Watch
-	changed        chan struct{} // closed and replaced at each change of the above
-	failKeepAlives int
-	loseAnswer     string
-	beforeWatch    func(Watch)
-	leaseID        func() int64
-	open           int
+	mu          sync.Mutex
+	counts      Counts
+	watches     []Watch
+	changed     chan struct{} // closed and replaced at each change of the above
+	loseAnswer  string
+	beforeWatch func(Watch)
+	leaseID     func() int64
+	open        int
+	watchedBy   uint64
 }
 
 // Counts is what passed between a client and etcd.
 type Counts struct {
-	Requests   int // Range, Put, DeleteRange, Txn, LeaseGrant, LeaseRevoke …
-	Watches    int // watches that were asked for
+	Requests   int // Range, Put, DeleteRange, Txn, LeaseGrant, LeaseRevoke …; keepalives and watches are none
 	Events     int // events that watches brought
 	KeepAlives int // answered keepalives
 }
@@ -116,11 +115,6 @@ func (c *Client) Mend() {
 	}
 }
 
-// FailKeepAlives breaks the next n attempts to keep a lease alive, as a member does that has no leader at the moment.
-func (c *Client) FailKeepAlives(n int) {
-	c.update(func() { c.failKeepAlives = n })
-}
-
 // LoseAnswer carries out the next request of that method (Txn, LeaseGrant, …) and then loses the answer: the client is told Unavailable.
 func (c *Client) LoseAnswer(method string) {
 	c.update(func() { c.loseAnswer = method })
@@ -156,6 +150,21 @@ func (c *Client) OpenWatches() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.open
+}
+
+// WatchedBy is the member that serves the client's watches: the one that last said something about one.
+func (c *Client) WatchedBy(t testing.TB, cluster *Cluster) int {
+	t.Helper()
+	c.mu.Lock()
+	id := c.watchedBy
+	c.mu.Unlock()
+	for i := range cluster.members {
+		if e := cluster.etcd(i); e != nil && uint64(e.Server.MemberID()) == id {
+			return i
+		}
+	}
+	t.Fatal("etcdtest: the client has no watch")
+	return -1
 }
 
 // Await waits until cond holds, and looks again whenever something passed between the client and etcd. It tells whether cond came true.
@@ -214,10 +223,9 @@ func (c *Client) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.C
 
 type countedStream struct {
 	grpc.ClientStream
-	c      *Client
-	open   int // watches
-	failed bool
-	over   bool
+	c    *Client
+	open int // watches
+	over bool
 }
 
 func (s *countedStream) SendMsg(m any) error {
@@ -232,7 +240,6 @@ func (s *countedStream) SendMsg(m any) error {
 				before(w)
 			}
 			s.c.update(func() {
-				s.c.counts.Watches++
 				s.c.watches = append(s.c.watches, w)
 				s.opened(1)
 			})
@@ -240,22 +247,12 @@ func (s *countedStream) SendMsg(m any) error {
 		if m.GetCancelRequest() != nil {
 			s.c.update(func() { s.opened(-1) })
 		}
-	case *pb.LeaseKeepAliveRequest:
-		s.c.update(func() {
-			if s.c.failKeepAlives > 0 {
-				s.c.failKeepAlives--
-				s.failed = true
-			}
-		})
-		if s.failed {
-			return nil // the answer will be the failure
-		}
 	}
 	return s.ClientStream.SendMsg(m)
 }
 
 func (s *countedStream) RecvMsg(m any) error {
-	err := s.recv(m)
+	err := s.ClientStream.RecvMsg(m)
 	if err != nil {
 		s.ended()
 		return err
@@ -264,6 +261,7 @@ func (s *countedStream) RecvMsg(m any) error {
 		switch m := m.(type) {
 		case *pb.WatchResponse:
 			s.c.counts.Events += len(m.Events)
+			s.c.watchedBy = m.Header.GetMemberId()
 			if m.Canceled && !m.Created && m.CompactRevision > 0 {
 				s.opened(-1)
 			}
@@ -272,28 +270,6 @@ func (s *countedStream) RecvMsg(m any) error {
 		}
 	})
 	return nil
-}
-
-// recv receives, unless a keepalive on this stream was made to fail.
-func (s *countedStream) recv(m any) error {
-	if _, ok := m.(*pb.LeaseKeepAliveResponse); !ok {
-		return s.ClientStream.RecvMsg(m)
-	}
-	received := make(chan error, 1)
-	go func() { received <- s.ClientStream.RecvMsg(m) }()
-	for {
-		s.c.mu.Lock()
-		changed, failed := s.c.changed, s.failed
-		s.c.mu.Unlock()
-		if failed {
-			return status.Error(codes.Unavailable, "etcdserver: no leader")
-		}
-		select {
-		case err := <-received:
-			return err
-		case <-changed:
-		}
-	}
 }
 
 // opened counts watches up or down; the caller holds the client's lock.

@@ -3,7 +3,7 @@
 // The cluster starts with the first call of Start and runs until the process ends. Members talk through loopback ports that the kit holds
 // on to, so that a member comes back where it was; clients talk through links of their own, which a test can freeze. Nothing is logged.
 //
-// The kit never sleeps to let something happen: it waits for the event itself, for as long as a loaded machine may need.
+// The kit never sleeps to let something happen: it looks for the event itself, for as long as a loaded machine may need.
 package etcdtest
 
 import (
@@ -95,6 +95,9 @@ func Start(t testing.TB) *Cluster {
 		for i := range c.members {
 			c.Restart(t, i)
 		}
+		for i := range c.members {
+			c.Heal(t, i)
+		}
 	})
 	c.awaitLeader(t)
 	return c
@@ -166,34 +169,36 @@ func (c *Cluster) Leader(t testing.TB) int {
 	return c.awaitLeader(t)
 }
 
-// awaitLeader waits until all running members follow the same leader.
-func (c *Cluster) awaitLeader(t testing.TB) int {
+// awaitLeader waits until all running members that have a leader, two of them at least, follow the same one.
+func (c *Cluster) awaitLeader(t testing.TB) (leader int) {
+	t.Helper()
+	c.await(t, "a leader", func() bool {
+		votes := map[uint64]int{}
+		for i := range c.members {
+			if e := c.etcd(i); e != nil && e.Server.Leader() != 0 {
+				votes[uint64(e.Server.Leader())]++
+			}
+		}
+		for i := range c.members {
+			if e := c.etcd(i); e != nil && votes[uint64(e.Server.MemberID())] >= Members-1 && len(votes) == 1 {
+				leader = i
+				return true
+			}
+		}
+		return false
+	})
+	return leader
+}
+
+// await looks again and again: etcd tells when a leader changes, but not when all agree.
+func (c *Cluster) await(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(Patience)
-	for {
-		leader, agree := -1, true
-		var lead uint64
-		for i := range c.members {
-			e := c.etcd(i)
-			if e == nil {
-				continue
-			}
-			if l := uint64(e.Server.Leader()); l == 0 || lead != 0 && l != lead {
-				agree = false
-			} else {
-				lead = l
-			}
-			if uint64(e.Server.MemberID()) == lead && lead != 0 {
-				leader = i
-			}
-		}
-		if agree && leader >= 0 {
-			return leader
-		}
+	for !cond() {
 		if time.Now().After(deadline) {
-			t.Fatalf("etcdtest: no leader after %v", Patience)
+			t.Fatalf("etcdtest: waited %v for %s", Patience, what)
 		}
-		time.Sleep(5 * time.Millisecond) // etcd tells of a new leader, but not of agreement
+		time.Sleep(2 * time.Millisecond)
 	}
 }
 
@@ -226,16 +231,19 @@ func (c *Cluster) Restart(t testing.TB, i int) {
 	c.awaitLeader(t)
 }
 
-// Isolate cuts a member off from the other two; clients still reach it. Heal it before the test ends.
+// Isolate cuts a member off from the other two, while clients still reach it. It returns when the others have a leader, and the isolated
+// one has noticed that it has none.
 func (c *Cluster) Isolate(t testing.TB, i int) {
 	t.Helper()
 	c.eachPair(i, func(a, b *embed.Etcd) { a.Server.CutPeer(b.Server.MemberID()) })
+	c.await(t, fmt.Sprintf("member %d to lose its leader", i), func() bool { return c.etcd(i).Server.Leader() == 0 })
 }
 
-// Heal ends what Isolate began, and waits for a leader that all follow.
+// Heal ends what Isolate began. It returns when the member follows a leader again.
 func (c *Cluster) Heal(t testing.TB, i int) {
 	t.Helper()
 	c.eachPair(i, func(a, b *embed.Etcd) { a.Server.MendPeer(b.Server.MemberID()) })
+	c.await(t, fmt.Sprintf("member %d to find a leader", i), func() bool { return c.etcd(i).Server.Leader() != 0 })
 	c.awaitLeader(t)
 }
 
@@ -288,16 +296,16 @@ func (c *Cluster) Entries(t testing.TB, prefix string) []Entry {
 // AwaitEntries waits until n keys with the prefix stand in etcd, and lists them, oldest first.
 func (c *Cluster) AwaitEntries(t testing.TB, prefix string, n int) []Entry {
 	t.Helper()
+	var list []Entry
 	deadline := time.Now().Add(Patience)
 	for {
-		list := c.Entries(t, prefix)
-		if len(list) == n {
+		if list = c.Entries(t, prefix); len(list) == n {
 			return list
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("after %v there are %d keys below %s, want %d: %v", Patience, len(list), prefix, n, list)
+			t.Fatalf("after %v etcd holds %d keys below %s, want %d: %v", Patience, len(list), prefix, n, list)
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond)
 	}
 }
 

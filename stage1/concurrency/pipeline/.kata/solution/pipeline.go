@@ -129,9 +129,6 @@ func (s *Stream[T]) each(ctx context.Context, f func(T) error) error {
 			if !ok {
 				return nil
 			}
-			if ctx.Err() != nil {
-				return ctx.Err() // both cases were ready, and select does not prefer
-			}
 			if err := f(v); err != nil {
 				return err
 			}

@@ -127,9 +127,6 @@ func (s *Stream[T]) each(ctx context.Context, f func(T) error) error {
 			if !ok {
 				return nil
 			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
 			if err := f(v); err != nil {
 				return err
 			}

@@ -7,12 +7,14 @@ package pipeline
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // A Pipeline is one line: a source, any number of stages, a sink. They start as soon as they are added.
 type Pipeline struct {
 	ctx     context.Context
 	running sync.WaitGroup
+	cut     atomic.Bool
 
 	err error
 }
@@ -78,6 +80,9 @@ func Sink[T any](p *Pipeline, in *Stream[T], f func(context.Context, T) error) {
 // Wait blocks until the source, every stage and the sink have ended. It returns the first error of theirs, the cause of
 func (p *Pipeline) Wait() error {
 	p.running.Wait()
+	if p.err == nil && p.cut.Load() {
+		return context.Cause(p.ctx)
+	}
 	return p.err
 }
 
@@ -87,7 +92,8 @@ func (p *Pipeline) keep(ctx context.Context, err error) {
 		return
 	}
 	if ctx.Err() != nil {
-		err = context.Cause(p.ctx)
+		p.cut.Store(true)
+		return
 	}
 	if p.err == nil {
 		p.err = err
@@ -119,9 +125,6 @@ func (s *Stream[T]) each(ctx context.Context, f func(T) error) error {
 		case v, ok := <-s.values:
 			if !ok {
 				return nil
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
 			}
 			if err := f(v); err != nil {
 				return err

@@ -1,0 +1,251 @@
+// Package term lays text out for a terminal: colours, columns, lines that fit,
+// with Chinese measured and broken as Chinese.
+//
+// It knows nothing of what the text says and writes nowhere by itself.
+package term
+
+import (
+	"io"
+	"strings"
+
+	"github.com/fatih/color"
+	"github.com/mattn/go-runewidth"
+)
+
+// Style says how text may be drawn.
+type Style struct {
+	Color bool
+	Width int // columns; 0: lines are not broken
+}
+
+// Span is a piece of text with its attributes.
+type Span struct {
+	Text  string
+	Attrs []color.Attribute
+}
+
+// Paint draws text with attributes, or as it is where colours are off.
+func (s Style) Paint(text string, attrs ...color.Attribute) string {
+	if !s.Color || text == "" || len(attrs) == 0 {
+		return text
+	}
+	c := color.New(attrs...)
+	c.EnableColor()
+	return c.Sprint(text)
+}
+
+// Good paints what has passed.
+func (s Style) Good(text string) string { return s.Paint(text, color.FgGreen) }
+
+// Bad paints what has failed.
+func (s Style) Bad(text string) string { return s.Paint(text, color.FgRed) }
+
+// Warn paints what asks for attention.
+func (s Style) Warn(text string) string { return s.Paint(text, color.FgYellow) }
+
+// Dim paints what may be overlooked.
+func (s Style) Dim(text string) string { return s.Paint(text, color.Faint) }
+
+// Bold paints headings.
+func (s Style) Bold(text string) string { return s.Paint(text, color.Bold) }
+
+// Name paints what can be typed or opened: commands, files.
+func (s Style) Name(text string) string { return s.Paint(text, color.FgCyan) }
+
+// cells measures text as terminals draw it. The marks ✓ ✗ ○ … take one cell
+// nearly everywhere, in Chinese locales, too.
+var cells = func() *runewidth.Condition {
+	c := runewidth.NewCondition()
+	c.EastAsianWidth = false
+	return c
+}()
+
+// Width returns how many cells text takes. It must not be painted yet.
+func Width(text string) int { return cells.StringWidth(text) }
+
+// Pad fills text with blanks up to width cells.
+func Pad(text string, width int) string {
+	if n := width - Width(text); n > 0 {
+		return text + strings.Repeat(" ", n)
+	}
+	return text
+}
+
+// Bar draws done of total as a bar of width cells.
+func (s Style) Bar(done, total, width int) string {
+	full := 0
+	if total > 0 {
+		full = done * width / total
+	}
+	if done > 0 && full == 0 {
+		full = 1 // the first step shows
+	}
+	return s.Good(strings.Repeat("█", full)) + s.Dim(strings.Repeat("░", width-full))
+}
+
+// Wrap breaks one line of text so that it fits beside an indent of that many
+// cells. What fits stays as it is, blanks included.
+func (s Style) Wrap(text string, indent int) []string {
+	room := s.Width - indent
+	if s.Width <= 0 || room < 20 || Width(text) <= room {
+		return []string{text}
+	}
+	lead := len(text) - len(strings.TrimLeft(text, " "))
+	var out []string
+	for _, l := range (Style{}).Flow([]Span{{Text: text[lead:]}}, room-lead) {
+		out = append(out, text[:lead]+l)
+	}
+	return out
+}
+
+// Flow sets spans as a paragraph in lines of at most room cells; a room of 0 is
+// endless. A word that is longer than a line stays whole, as it may be a path.
+func (s Style) Flow(spans []Span, room int) []string {
+	f := &flow{style: s, room: room}
+	var before rune
+	for _, span := range spans {
+		for _, r := range span.Text {
+			switch {
+			case r == ' ' || r == '\n' || r == '\t':
+				f.endWord()
+				f.gap++
+			case mayBreak(before, r):
+				f.endWord()
+				fallthrough
+			default:
+				f.add(r, span.Attrs)
+			}
+			before = r
+		}
+	}
+	f.endWord()
+	f.endLine()
+	return f.lines
+}
+
+type flow struct {
+	style     Style
+	room      int
+	lines     []string
+	line      strings.Builder
+	used      int
+	gap       int // blanks before the word
+	word      []Span
+	wordWidth int
+}
+
+func (f *flow) add(r rune, attrs []color.Attribute) {
+	if n := len(f.word); n > 0 && sameAttrs(f.word[n-1].Attrs, attrs) {
+		f.word[n-1].Text += string(r)
+	} else {
+		f.word = append(f.word, Span{string(r), attrs})
+	}
+	f.wordWidth += cells.RuneWidth(r)
+}
+
+func (f *flow) endWord() {
+	if len(f.word) == 0 {
+		return
+	}
+	if f.room > 0 && f.used > 0 && f.used+f.gap+f.wordWidth > f.room {
+		f.endLine()
+	}
+	if f.used > 0 {
+		f.line.WriteString(strings.Repeat(" ", f.gap))
+		f.used += f.gap
+	}
+	for _, w := range f.word {
+		f.line.WriteString(f.style.Paint(w.Text, w.Attrs...))
+	}
+	f.used += f.wordWidth
+	f.word, f.wordWidth, f.gap = nil, 0, 0
+}
+
+func (f *flow) endLine() {
+	if f.used == 0 {
+		return
+	}
+	f.lines = append(f.lines, f.line.String())
+	f.line.Reset()
+	f.used, f.gap = 0, 0
+}
+
+const (
+	startsNoLine = "，。、；：！？）》」』”’…,.;:!?)]}"
+	endsNoLine   = "（《「『“‘([{"
+)
+
+// mayBreak reports whether a line may end between two runes without a blank:
+// beside a wide one, but for punctuation that belongs to its neighbour.
+func mayBreak(before, r rune) bool {
+	if before == 0 || strings.ContainsRune(startsNoLine, r) || strings.ContainsRune(endsNoLine, before) {
+		return false
+	}
+	return cells.RuneWidth(before) == 2 || cells.RuneWidth(r) == 2
+}
+
+func sameAttrs(a, b []color.Attribute) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Sheet collects lines, to be written in one go.
+type Sheet struct {
+	Style
+	text strings.Builder
+}
+
+// Line adds a line below an indent.
+func (s *Sheet) Line(indent int, text string) {
+	if text != "" {
+		s.text.WriteString(strings.Repeat(" ", indent))
+		s.text.WriteString(text)
+	}
+	s.text.WriteByte('\n')
+}
+
+// Gap adds an empty line where there is none yet.
+func (s *Sheet) Gap() {
+	if t := s.text.String(); t != "" && !strings.HasSuffix(t, "\n\n") {
+		s.text.WriteByte('\n')
+	}
+}
+
+// Para adds text, broken to fit, line for line below the indent. paint may be nil.
+func (s *Sheet) Para(indent int, text string, paint func(string) string) {
+	for line := range strings.Lines(text) {
+		for _, l := range s.Wrap(strings.TrimRight(line, "\r\n"), indent) {
+			s.Line(indent, painted(l, paint))
+		}
+	}
+}
+
+// Marked adds a mark and a paragraph beside it. paint may be nil.
+func (s *Sheet) Marked(indent int, mark, text string, paint func(string) string) {
+	for i, l := range s.Wrap(text, indent+2) {
+		if i > 0 {
+			mark = " "
+		}
+		s.Line(indent, mark+" "+painted(l, paint))
+	}
+}
+
+func painted(text string, paint func(string) string) string {
+	if paint == nil {
+		return text
+	}
+	return paint(text)
+}
+
+// Flush writes what has been collected.
+func (s *Sheet) Flush(w io.Writer) error {
+	_, err := io.WriteString(w, s.text.String())
+	return err
+}

@@ -78,17 +78,14 @@ func (r *renderer) room(p prefix) int {
 func (r *renderer) blocks(n ast.Node, p prefix) {
 	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
 		if c != n.FirstChild() {
-			if c.Kind() != ast.KindTextBlock && !tight(c.PreviousSibling()) {
+			p = p.later()
+			if c.PreviousSibling().Kind() != ast.KindTextBlock { // the text of a tight item
 				r.lines(p, []string{""})
 			}
-			p = p.later()
 		}
 		r.block(c, p)
 	}
 }
-
-// tight reports whether a list follows its own item's text without a gap.
-func tight(n ast.Node) bool { return n.Kind() == ast.KindTextBlock }
 
 func (r *renderer) block(n ast.Node, p prefix) {
 	switch n := n.(type) {
@@ -101,7 +98,7 @@ func (r *renderer) block(n ast.Node, p prefix) {
 			attrs = append(attrs, color.FgCyan)
 		}
 		mark := ""
-		if n.Level > 1 && !r.style.Color {
+		if !r.style.Color {
 			mark = strings.Repeat("#", n.Level) + " "
 		}
 		r.flow(p, append([]term.Span{{Text: mark, Attrs: attrs}}, r.spans(n, attrs)...))
@@ -176,13 +173,12 @@ func (r *renderer) highlight(src string) string {
 			break
 		}
 		start := file.Offset(pos)
-		if lit == "" || lit == "\n" {
+		if start < done || lit == "" || !strings.HasPrefix(src[start:], lit) {
 			continue // operators, and semicolons that nobody wrote
 		}
 		out.WriteString(src[done:start])
-		end := min(start+len(lit), len(src))
-		out.WriteString(r.token(tok, src[start:end]))
-		done = end
+		out.WriteString(r.token(tok, lit))
+		done = start + len(lit)
 	}
 	out.WriteString(src[done:])
 	return out.String()

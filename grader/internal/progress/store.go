@@ -31,6 +31,12 @@ func At(root string) *Store { return &Store{dir: filepath.Join(root, DirName)} }
 // Dir is the folder that the store lies in.
 func (s *Store) Dir() string { return s.dir }
 
+// Exists reports whether anything has been kept yet.
+func (s *Store) Exists() bool {
+	_, err := os.Stat(s.file())
+	return err == nil
+}
+
 // DamagedError says that progress.json could not be read and has been replaced
 // by what could be saved of it.
 type DamagedError struct {
@@ -55,7 +61,7 @@ func (e *NewerError) Error() string {
 // Load returns the progress. The state is never nil; an error beside it is a
 // warning.
 func (s *Store) Load() (*State, error) {
-	if _, err := os.Stat(s.file()); errors.Is(err, fs.ErrNotExist) {
+	if !s.Exists() {
 		return &State{}, nil
 	}
 	unlock := s.lock()

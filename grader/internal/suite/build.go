@@ -250,7 +250,7 @@ func (b *builder) oneByOne(p *program) (map[*layout][]course.Problem, error) {
 // mentioned reports whether the text names a file of the pair: a load error
 // carries the position of the import, not the package.
 func (l *layout) mentioned(text string) bool {
-	for file := range l.learner {
+	for file := range l.real {
 		if strings.Contains(text, course.RelTo(l.pair.Kata.ModuleDir, file)+":") || strings.Contains(text, file+":") {
 			return true
 		}

@@ -43,6 +43,7 @@ type layout struct {
 
 	// back maps virtual folders to what a person knows, for messages.
 	learner map[string]bool // real paths of the variant's files
+	real    map[string]bool // real paths of all Go files
 }
 
 // testFunc is one test of a suite, or an example with its wanted output.
@@ -108,7 +109,7 @@ var unsafeName = regexp.MustCompile(`[^A-Za-z0-9_]+`)
 // arrange lays a pair out below tmp, where spliced copies are written.
 func arrange(p *Pair, tmp string) (*layout, []course.Problem) {
 	k := p.Kata
-	l := &layout{pair: p, pairs: []*Pair{p}, files: map[string]string{}, learner: map[string]bool{}}
+	l := &layout{pair: p, pairs: []*Pair{p}, files: map[string]string{}, learner: map[string]bool{}, real: map[string]bool{}}
 	slug := p.slug()
 	l.base = k.AuthorPath(virtualDir, p.packageSlug())
 	l.path = path.Join(k.ImportPath, course.AuthorDir, virtualDir, p.packageSlug())
@@ -209,6 +210,7 @@ func (w *splicer) add(rel, file string, inSuite bool) {
 	if inSuite {
 		l.tests = append(l.tests, testsOf(f, l.pair.Examples)...)
 	}
+	l.real[file] = true
 	w.n++
 	copyAt := filepath.Join(w.tmp, fmt.Sprintf("%d_%s", w.n, path.Base(rel)))
 	if err := os.WriteFile(copyAt, []byte(splice(fset, f, text, file, l)), 0o666); err != nil {

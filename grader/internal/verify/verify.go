@@ -29,7 +29,7 @@ type Options struct {
 	NoRace  bool
 	Count   int    // how often right solutions are run in one process; 0: once
 	Shuffle string // "", "on" or a seed: the order of intents for right solutions
-	// Analyzers look at right solutions; nil: those of go vet.
+	// Analyzers look at right solutions; nil: rules.All.
 	Analyzers []*analysis.Analyzer
 	// Step is told what happens; may be nil.
 	Step func(suite.Step)
@@ -96,7 +96,7 @@ type plan struct {
 func Run(ctx context.Context, c *course.Course, katas []*course.Kata, opts Options) (*Report, error) {
 	began := time.Now()
 	if opts.Analyzers == nil {
-		opts.Analyzers = rules.Vet()
+		opts.Analyzers = rules.All()
 	}
 	var plans []*plan
 	var pairs []*suite.Pair
@@ -207,10 +207,10 @@ func judge(p *plan, f findings) Kata {
 	for _, in := range p.kata.Intents {
 		j.out.Intents = append(j.out.Intents, Intent{Name: in.Name, Shares: in.Shares, OnlyBy: []string{}})
 	}
-	for _, v := range p.variants {
-		j.variant(v)
-	}
-	if len(p.kata.Faults) == 0 {
+	if j.faults(); len(j.out.Problems) == len(p.kata.Faults)+len(p.kata.Lapses) && len(p.kata.Faults) == 0 {
+		for _, v := range p.variants {
+			j.variant(v)
+		}
 		j.unique()
 		j.enough()
 	}
@@ -252,7 +252,6 @@ func (j *judgement) variant(v *course.Variant) {
 		return
 	}
 	g := j.grade(v)
-	j.faults(v)
 	switch v.Kind {
 	case course.Stub:
 		j.stub(v, g)
@@ -263,10 +262,14 @@ func (j *judgement) variant(v *course.Variant) {
 	}
 }
 
-// faults adds what the build said of the suite itself, once for all variants.
-func (j *judgement) faults(v *course.Variant) {
-	for _, p := range j.plan.whole[v] {
-		j.add(j.results[p].Faults...)
+// faults adds what the build said of the suite itself. Nothing that a suite says
+// counts while it does not compile, so no more is asked then.
+func (j *judgement) faults() {
+	for _, pair := range j.plan.pairs() {
+		if pair.Examples {
+			continue // a matter between the examples and one solution
+		}
+		j.add(j.results[pair].Faults...)
 	}
 }
 

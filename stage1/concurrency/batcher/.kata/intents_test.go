@@ -10,8 +10,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,11 +36,20 @@ func TestFlushesWhenFull(t *testing.T) {
 		r.expect(t, "0s [a b]", "5s [c d]", "5s [e f]")
 		r.Close()
 	})
+	bubble(t, func(t *testing.T) {
+		r := newRig(1, time.Hour, 0)
+		r.add(t, "a")
+		r.at(t, time.Second)
+		r.add(t, "b")
+		r.at(t, 2*time.Second)
+		r.expect(t, "0s [a]", "1s [b]")
+		r.Close()
+	})
 }
 
-// Age runs from the first item of a batch, not from the last item, nor from the batch before.
+// Age runs from the first item of a batch: not from the last, nor from anything in the batch before.
 //
-//kata:zh 时限从一批的第一个元素算起，而不是从最后一个元素或上一批算起。
+//kata:zh 时限从一批的第一个元素算起：不是最后一个元素，也与上一批无关。
 func TestAgeOfFirstItem(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(100, 10*time.Second, 0)
@@ -52,17 +63,11 @@ func TestAgeOfFirstItem(t *testing.T) {
 		r.expect(t, "13s [a b]", "30s [c]")
 		r.Close()
 	})
-}
-
-// The age of a batch that was flushed because it was full does not cut the next one short.
-//
-//kata:zh 因攒满而刷出的那一批，它的计时不会让下一批提前刷出。
-func TestAgeStartsAnew(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(2, 10*time.Second, 0)
 		r.add(t, "a")
 		r.at(t, 5*time.Second)
-		r.add(t, "b")
+		r.add(t, "b") // full, after half its age
 		r.at(t, 6*time.Second)
 		r.add(t, "c")
 		r.at(t, time.Hour)
@@ -76,16 +81,12 @@ func TestAgeStartsAnew(t *testing.T) {
 //kata:zh 绝不刷出空批次：到时不会，Close 也不会。
 func TestNeverEmpty(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		idle := newRig(2, time.Second, 0)
-		idle.at(t, time.Minute)
-		idle.Close()
-		idle.expect(t)
-
 		r := newRig(2, time.Second, 0)
-		r.add(t, "a", "b")
 		r.at(t, time.Minute)
+		r.add(t, "a", "b")
+		r.at(t, time.Hour)
 		r.Close()
-		r.expect(t, "0s [a b]")
+		r.expect(t, "1m0s [a b]")
 	})
 }
 
@@ -104,39 +105,6 @@ func TestOneFlushAtATime(t *testing.T) {
 	})
 }
 
-// While flush runs, Add fills the next batch and does not wait.
-//
-//kata:zh 刷出进行时，Add 继续攒下一批，不必等待。
-func TestAddDoesNotWait(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r := newRig(2, time.Minute, time.Hour)
-		for i, item := range []string{"a", "b", "c", "d"} {
-			before := time.Since(r.start)
-			r.add(t, item)
-			if took := time.Since(r.start) - before; took > 0 {
-				t.Fatalf("size 2, flush takes 1h: Add number %d took %v, want no wait", i+1, took)
-			}
-		}
-		r.Close()
-	})
-}
-
-// When one batch is being flushed and the next is full, Add waits until there is room.
-//
-//kata:zh 一批正在刷出、下一批也已攒满时，Add 会等到有空位为止（背压）。
-func TestBackpressure(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r := newRig(2, time.Minute, time.Hour)
-		r.add(t, "a", "b", "c", "d")
-		r.add(t, "e")
-		if at := time.Since(r.start); at != time.Hour {
-			t.Errorf("size 2, flush takes 1h, 5 items added at once: the last was accepted after %v, want 1h, "+
-				"when the batch [c d] goes and leaves room", at)
-		}
-		r.Close()
-	})
-}
-
 // A batch that is due while flush runs goes as soon as flush has returned.
 //
 //kata:zh 刷出进行时到期的批次，在这次刷出返回后立刻刷出。
@@ -146,10 +114,41 @@ func TestDueDuringFlush(t *testing.T) {
 		r.add(t, "a")
 		r.at(t, 2*time.Second)
 		r.add(t, "b")
-		r.at(t, 5*time.Second)
-		r.add(t, "c")
 		r.at(t, time.Minute)
-		r.expect(t, "1s [a]", "11s [b c]")
+		r.expect(t, "1s [a]", "11s [b]")
+		r.Close()
+	})
+}
+
+// Add waits if, and only if, one batch is being flushed and the next one is full.
+//
+//kata:zh 当且仅当一批正在刷出、下一批也已攒满时，Add 才等待（背压）。
+func TestBackpressure(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(2, time.Hour, time.Minute)
+		for i, item := range []string{"a", "b", "c", "d", "e"} {
+			r.add(t, item)
+			want := time.Duration(0)
+			if item == "e" {
+				want = time.Minute // when [c d] goes
+			}
+			if at := time.Since(r.start); at != want {
+				t.Fatalf("size 2, flush takes 1m, Add a, b, c, d, e without a pause: number %d was accepted after %v, want %v",
+					i+1, at, want)
+			}
+		}
+		r.Close()
+	})
+	bubble(t, func(t *testing.T) {
+		r := newRig(10, time.Second, time.Minute)
+		r.add(t, "a")
+		r.at(t, 2*time.Second)
+		r.add(t, "b")
+		r.at(t, 4*time.Second)
+		r.add(t, "c")
+		if at := time.Since(r.start); at != 4*time.Second {
+			t.Errorf("size 10, [a] is being flushed, [b] is due: the next Add took %v, want no wait, [b] has room", at-4*time.Second)
+		}
 		r.Close()
 	})
 }
@@ -160,12 +159,10 @@ func TestDueDuringFlush(t *testing.T) {
 func TestCrowd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(2, time.Hour, time.Second)
-		r.add(t, "-", "-", "-", "-")
 		var adders sync.WaitGroup
 		for i := range 10 {
 			adders.Go(func() { r.add(t, fmt.Sprint(i)) })
 		}
-		synctest.Wait()
 		adders.Wait()
 		r.Close()
 		var got []string
@@ -176,39 +173,34 @@ func TestCrowd(t *testing.T) {
 			got = append(got, f.items...)
 		}
 		slices.Sort(got)
-		if want := []string{"-", "-", "-", "-", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}; !slices.Equal(got, want) {
-			t.Errorf("10 goroutines add at once: flushed, in all, %q, want %q", got, want)
+		if want := []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}; !slices.Equal(got, want) {
+			t.Errorf("10 goroutines add one item each: flushed, in all, %q, want %q", got, want)
 		}
 	})
 }
 
-// An Add that waits returns context.Cause(ctx) as soon as its ctx is cancelled, and its item is not flushed.
+// Cancelling ctx ends an Add that waits, at once and with context.Cause(ctx); cancelled beforehand, ctx lets nothing in.
 //
-//kata:zh 正在等待的 Add，其 ctx 一取消就返回 context.Cause(ctx)，且元素不会被刷出。
-func TestCancelReleasesAdd(t *testing.T) {
+//kata:zh ctx 取消后，等待中的 Add 立刻返回 context.Cause(ctx)；ctx 事先已取消，则什么都不接受。
+func TestCancel(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		gone := errors.New("the client is gone")
-		r := newRig(1, time.Minute, time.Hour)
-		r.add(t, "a", "b")
+		r := newRig(2, time.Minute, time.Hour)
+		r.fill()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(gone) })
-		if err := r.Add(ctx, "c"); err != gone {
+		if err := r.Add(ctx, "late"); err != gone {
 			t.Errorf("ctx is cancelled because of %q while Add waits: Add = %v, want %[1]q", gone, err)
 		}
 		if at := time.Since(r.start); at != time.Second {
 			t.Errorf("ctx is cancelled after 1s while Add waits: Add returned after %v, want 1s", at)
 		}
+		time.Sleep(24 * time.Hour)
 		r.Close()
-		r.expect(t, "0s [a]", "1h0m0s [b]")
+		r.never(t, "late")
 	})
-}
-
-// An Add whose ctx is cancelled beforehand never accepts the item.
-//
-//kata:zh 如果 ctx 事先已取消，Add 绝不接受元素。
-func TestCancelledBeforehand(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := newRig(1, time.Minute, 0)
+		r := newRig(2, time.Minute, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		for range 64 { // a coin that is tossed does not fall right so often
@@ -218,101 +210,96 @@ func TestCancelledBeforehand(t *testing.T) {
 			}
 		}
 		r.Close()
-		r.expect(t)
+		r.never(t, "a")
 	})
 }
 
-// Close flushes the rest at once, without waiting for its age.
+// Close flushes the rest at once and returns when the last flush has: every Close, also the second.
 //
-//kata:zh Close 立刻刷出剩余元素，不等时限。
-func TestCloseFlushesRest(t *testing.T) {
+//kata:zh Close 立刻刷出剩余元素，最后一次刷出返回后才返回；重复或同时调用的 Close 也是如此。
+func TestClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := newRig(10, time.Minute, 0)
-		r.add(t, "a", "b")
-		r.at(t, time.Second)
-		r.Close()
-		if at := time.Since(r.start); at != time.Second {
-			t.Errorf("Close was called after 1s and returned after %v, want at once", at)
-		}
-		r.at(t, time.Hour)
-		r.expect(t, "1s [a b]")
-	})
-}
-
-// After Close, Add returns ErrClosed.
-//
-//kata:zh Close 之后，Add 返回 ErrClosed。
-func TestRefusesAfterClose(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r := newRig(1, time.Second, 0)
+		r := newRig(2, time.Minute, time.Hour)
 		r.add(t, "a")
 		r.at(t, time.Second)
 		r.Close()
-		for _, item := range []string{"b", "c", "d"} {
-			if err := r.Add(t.Context(), item); !errors.Is(err, batcher.ErrClosed) {
-				t.Errorf("Add(ctx, %q) after Close = %v, want ErrClosed", item, err)
+		r.Close()
+		r.expect(t, "1s [a]")
+		if at := time.Since(r.start); at != time.Hour+time.Second {
+			t.Errorf("[a] is not full, Close is called after 1s, flush takes 1h, Close is called again: returned after %v, want 1h0m1s", at)
+		}
+	})
+	bubble(t, func(t *testing.T) {
+		r := newRig(2, time.Minute, time.Hour)
+		r.add(t, "a", "b")
+		r.at(t, time.Second)
+		r.Close()
+		if at := time.Since(r.start); at != time.Hour {
+			t.Errorf("no rest, but a flush runs until 1h: Close returned after %v, want 1h", at)
+		}
+	})
+	// Two at once, in real time: one may wait for the other at a mutex, and that stops
+	// the clock of a bubble.
+	for range 20 {
+		var released atomic.Bool
+		release, returned := make(chan struct{}), make(chan bool, 2)
+		b := batcher.New(1, time.Hour, func([]string) { <-release })
+		if err := b.Add(t.Context(), "a"); err != nil {
+			t.Fatalf(`Add(ctx, "a") = %v, want nil`, err)
+		}
+		for range 2 {
+			go func() {
+				b.Close()
+				returned <- released.Load()
+			}()
+		}
+		for range 1000 {
+			runtime.Gosched() // time enough for a Close that does not wait
+		}
+		released.Store(true)
+		close(release)
+		for range 2 {
+			select {
+			case ok := <-returned:
+				if !ok {
+					t.Fatal("two goroutines call Close: one Close returned while flush was still running")
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("two goroutines call Close: 10s after the last flush has returned, one still waits")
 			}
 		}
-		r.at(t, time.Hour)
-		r.expect(t, "0s [a]")
-	})
+	}
 }
 
-// An Add that waits for room returns ErrClosed as soon as Close is called, and its item is not flushed.
+// From Close on, Add returns ErrClosed, also an Add that waits for room, and such items are never flushed.
 //
-//kata:zh 正在等空位的 Add，在 Close 被调用时立刻返回 ErrClosed，且元素不会被刷出。
-func TestCloseReleasesAdd(t *testing.T) {
+//kata:zh 从 Close 起，Add 一律返回 ErrClosed，正在等空位的 Add 也不例外；这些元素绝不会被刷出。
+func TestClosedRefuses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := newRig(1, time.Minute, time.Hour)
+		r := newRig(2, time.Second, 0)
 		r.add(t, "a", "b")
+		r.at(t, time.Second)
+		r.Close()
+		for range 16 {
+			if err := r.Add(t.Context(), "late"); !errors.Is(err, batcher.ErrClosed) {
+				t.Fatalf("Add after Close = %v, want ErrClosed", err)
+			}
+		}
+		time.Sleep(time.Hour)
+		r.never(t, "late")
+	})
+	bubble(t, func(t *testing.T) {
+		r := newRig(2, time.Minute, time.Hour)
+		r.fill()
 		time.AfterFunc(time.Second, r.Close)
-		if err := r.Add(t.Context(), "c"); !errors.Is(err, batcher.ErrClosed) {
+		if err := r.Add(t.Context(), "late"); !errors.Is(err, batcher.ErrClosed) {
 			t.Errorf("Close is called while Add waits for room: Add = %v, want ErrClosed", err)
 		}
 		if at := time.Since(r.start); at != time.Second {
 			t.Errorf("Close is called after 1s while Add waits for room: Add returned after %v, want 1s", at)
 		}
-		r.at(t, 24*time.Hour)
-		r.expect(t, "0s [a]", "1h0m0s [b]")
-	})
-}
-
-// Close returns when the flush that runs has returned, and not before.
-//
-//kata:zh Close 等正在进行的刷出返回后才返回。
-func TestCloseWaits(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r := newRig(1, time.Minute, time.Hour)
-		r.add(t, "a")
-		r.at(t, time.Second)
-		r.Close()
-		if at := time.Since(r.start); at != time.Hour {
-			t.Errorf("Close was called while a flush runs that ends after 1h: it returned after %v, want 1h", at)
-		}
-	})
-}
-
-// Close may be called again and by several at once: each call returns when all is flushed.
-//
-//kata:zh Close 可以重复调用，也可以同时调用：每次都在全部刷出之后返回。
-func TestCloseAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		r := newRig(1, time.Minute, time.Hour)
-		r.add(t, "a")
-		var closers sync.WaitGroup
-		for range 3 {
-			closers.Go(func() {
-				r.Close()
-				if at := time.Since(r.start); at != time.Hour {
-					t.Errorf("three goroutines call Close, the last flush ends after 1h: one Close returned after %v, want 1h", at)
-				}
-			})
-		}
-		closers.Wait()
-		r.Close()
-		if at := time.Since(r.start); at != time.Hour {
-			t.Errorf("Close, again, after all is flushed, took %v, want no time", at-time.Hour)
-		}
+		time.Sleep(24 * time.Hour)
+		r.never(t, "late")
 	})
 }
 
@@ -323,7 +310,7 @@ func TestLeavesNoGoroutine(t *testing.T) {
 	// In real time, for goleak says which goroutine is left and where it waits.
 	others := goleak.IgnoreCurrent()
 	b := batcher.New(2, time.Hour, func([]string) {})
-	for _, item := range []string{"a", "b", "c"} {
+	for _, item := range []string{"a", "b"} {
 		if err := b.Add(t.Context(), item); err != nil {
 			t.Fatalf("Add(ctx, %q) = %v, want nil", item, err)
 		}
@@ -343,16 +330,16 @@ func TestLeavesNoGoroutine(t *testing.T) {
 	}
 }
 
-// A batch belongs to flush: what flush does with it later does no harm, nor does what Add does.
+// A batch belongs to flush: it may keep it and append to it, no other batch shares its array.
 //
-//kata:zh 批次归 flush 所有：flush 之后怎么用都没有害处，后续的 Add 也不会改动它。
+//kata:zh 批次归 flush 所有：可以留存，也可以继续追加；各批之间不共享底层数组。
 func TestBatchBelongsToFlush(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var kept [][]string
 		b := batcher.New(2, time.Minute, func(batch []string) {
 			kept = append(kept, batch)
-			_ = append(batch, "scribble") // must not reach into the next batch
-			time.Sleep(time.Hour)
+			_ = append(batch, "scribble")
+			time.Sleep(time.Second)
 		})
 		for _, item := range []string{"a", "b", "c", "d", "e", "f"} {
 			if err := b.Add(t.Context(), item); err != nil {
@@ -454,6 +441,27 @@ func (r *rig) add(t *testing.T, items ...string) {
 	for _, item := range items {
 		if err := r.Add(t.Context(), item); err != nil {
 			t.Errorf("Add(ctx, %q) = %v, want nil", item, err)
+		}
+	}
+}
+
+// fill adds four items to a Batcher of size 2 whose flush takes long: two are being
+// flushed, two fill the next batch, and a further Add has to wait.
+func (r *rig) fill() {
+	for _, item := range []string{"a", "b", "c", "d"} {
+		go r.Add(context.Background(), item)
+		synctest.Wait()
+	}
+}
+
+// never checks that the item was not flushed.
+func (r *rig) never(t *testing.T, item string) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.flushes {
+		if slices.Contains(f.items, item) {
+			t.Errorf("Add refused the item %q, and it was flushed all the same, in %q after %v", item, f.items, f.at)
 		}
 	}
 }

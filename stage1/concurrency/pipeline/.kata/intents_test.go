@@ -104,7 +104,7 @@ func TestEverythingArrives(t *testing.T) {
 			t.Errorf("Wait() = %v, want nil", err)
 		}
 		if !slices.Equal(got.all(), want) {
-			t.Errorf("source yielded %#v: the sink received %#v", want, got.all())
+			t.Errorf("the source yielded %v: the sink received %v", want, got.all())
 		}
 	})
 	bubble(t, func(t *testing.T) {
@@ -430,7 +430,7 @@ func TestReportedOnce(t *testing.T) {
 		failing := pipeline.Stage(p, source, func(context.Context, int) (int, error) { return 0, errBoom })
 		pipeline.Sink(p, failing, discard[int])
 		if err := wait(t, p); err != errBoom {
-			t.Errorf("a stage failed with %q, the source upstream of it was stopped and returned an error, too: Wait() = %q, want %[1]q itself",
+			t.Errorf("a stage failed with %q, the source upstream of it was stopped and returned an error, too: Wait() = %q (%[2]T), want %[1]q itself",
 				errBoom, err)
 		}
 	})
@@ -447,7 +447,7 @@ func TestReportedOnce(t *testing.T) {
 			return errors.New("a later failure")
 		})
 		if err := wait(t, p); err != errBoom {
-			t.Errorf("a stage failed with %q, then the sink failed, too: Wait() = %q, want %[1]q itself", errBoom, err)
+			t.Errorf("a stage failed with %q, then the sink failed, too: Wait() = %q (%[2]T), want %[1]q itself", errBoom, err)
 		}
 	})
 }
@@ -508,7 +508,7 @@ func TestWaitsForAll(t *testing.T) {
 		source := pipeline.Source(p, func(_ context.Context, yield func(int) bool) error {
 			defer cleaned.Store(true)
 			defer time.Sleep(time.Minute)
-			for yield(1) {
+			for n := 1; n <= 1000 && yield(n); n++ {
 			}
 			return nil
 		})

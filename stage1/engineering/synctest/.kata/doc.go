@@ -4,5 +4,5 @@
 //kata:level 3
 //kata:minutes 90
 //kata:engine real Go test runner, virtual time
-//kata:timeout 5s
+//kata:timeout 3s
 package lease

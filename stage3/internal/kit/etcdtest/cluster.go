@@ -35,7 +35,7 @@ const Patience = 15 * time.Second
 // Cluster is a running cluster.
 type Cluster struct {
 	dir     string
-	mu      sync.Mutex // over member[].etcd
+	mu      sync.Mutex // over etcd and alone of the members
 	members [Members]*member
 }
 
@@ -43,6 +43,7 @@ type member struct {
 	index int
 	peers *proxy // what the other members are told to call
 	etcd  *embed.Etcd
+	alone bool // isolated
 }
 
 var start = sync.OnceValues(func() (*Cluster, error) {
@@ -169,23 +170,30 @@ func (c *Cluster) Leader(t testing.TB) int {
 	return c.awaitLeader(t)
 }
 
-// awaitLeader waits until all running members that have a leader, two of them at least, follow the same one.
+// awaitLeader waits until all members that are running and not isolated follow the same one of them.
 func (c *Cluster) awaitLeader(t testing.TB) (leader int) {
 	t.Helper()
 	c.await(t, "a leader", func() bool {
-		votes := map[uint64]int{}
-		for i := range c.members {
-			if e := c.etcd(i); e != nil && e.Server.Leader() != 0 {
-				votes[uint64(e.Server.Leader())]++
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		var lead uint64
+		leader = -1
+		for _, m := range c.members {
+			if m.etcd == nil || m.alone {
+				continue
 			}
+			l := uint64(m.etcd.Server.Leader())
+			if l == 0 || lead != 0 && l != lead {
+				return false
+			}
+			lead = l
 		}
-		for i := range c.members {
-			if e := c.etcd(i); e != nil && votes[uint64(e.Server.MemberID())] >= Members-1 && len(votes) == 1 {
+		for i, m := range c.members {
+			if m.etcd != nil && !m.alone && uint64(m.etcd.Server.MemberID()) == lead {
 				leader = i
-				return true
 			}
 		}
-		return false
+		return leader >= 0
 	})
 	return leader
 }
@@ -235,24 +243,28 @@ func (c *Cluster) Restart(t testing.TB, i int) {
 // one has noticed that it has none.
 func (c *Cluster) Isolate(t testing.TB, i int) {
 	t.Helper()
-	c.eachPair(i, func(a, b *embed.Etcd) { a.Server.CutPeer(b.Server.MemberID()) })
+	c.eachPair(i, true, func(a, b *embed.Etcd) { a.Server.CutPeer(b.Server.MemberID()) })
 	c.await(t, fmt.Sprintf("member %d to lose its leader", i), func() bool { return c.etcd(i).Server.Leader() == 0 })
+	c.awaitLeader(t)
 }
 
 // Heal ends what Isolate began. It returns when the member follows a leader again.
 func (c *Cluster) Heal(t testing.TB, i int) {
 	t.Helper()
-	c.eachPair(i, func(a, b *embed.Etcd) { a.Server.MendPeer(b.Server.MemberID()) })
-	c.await(t, fmt.Sprintf("member %d to find a leader", i), func() bool { return c.etcd(i).Server.Leader() != 0 })
+	c.eachPair(i, false, func(a, b *embed.Etcd) { a.Server.MendPeer(b.Server.MemberID()) })
 	c.awaitLeader(t)
 }
 
-func (c *Cluster) eachPair(i int, do func(a, b *embed.Etcd)) {
-	one := c.etcd(i)
-	for j := range c.members {
-		if other := c.etcd(j); j != i && one != nil && other != nil {
-			do(one, other)
-			do(other, one)
+// eachPair does something to the links between a member and the others, and notes whether it is isolated from then on.
+func (c *Cluster) eachPair(i int, alone bool, do func(a, b *embed.Etcd)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	one := c.members[i]
+	one.alone = alone
+	for j, other := range c.members {
+		if j != i && one.etcd != nil && other.etcd != nil {
+			do(one.etcd, other.etcd)
+			do(other.etcd, one.etcd)
 		}
 	}
 }
@@ -335,6 +347,15 @@ func (c *Cluster) Expire(t testing.TB, lease clientv3.LeaseID) {
 	}
 	c.ask(t, func(ctx context.Context, cli *clientv3.Client) error {
 		_, err := cli.Revoke(ctx, lease)
+		return err
+	})
+}
+
+// Delete deletes a key, as an operator would with etcdctl.
+func (c *Cluster) Delete(t testing.TB, key string) {
+	t.Helper()
+	c.ask(t, func(ctx context.Context, cli *clientv3.Client) error {
+		_, err := cli.Delete(ctx, key)
 		return err
 	})
 }

@@ -73,7 +73,7 @@ func (m *Map[K, V]) Set(key K, value V) {
 		return
 	}
 	for t.full() {
-		m.makeRoom(t)
+		m.makeRoom(t, h)
 		t = m.table(h)
 	}
 	t.add(slot[K, V]{h, key, value})
@@ -152,25 +152,30 @@ func (m *Map[K, V]) reset() {
 // hashOf never returns 0. It mixes the bits, so that hash functions which differ only in some of them are
 // good enough for the directory, which looks at the first, and for the tables, which look at the last.
 func (m *Map[K, V]) hashOf(key K) uint64 {
-	h := m.hash(key) // the finalizer of MurmurHash3; no two hashes are mixed into one
+	h := m.hash(key)
+	// The finalizer of MurmurHash3. It is a bijection: hashes that differ go on differing.
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd
 	h ^= h >> 33
 	h *= 0xc4ceb9fe1a85ec53
 	h ^= h >> 33
-	return h | 1
+	return h | 1 // so a slot with hash 0 is empty
 }
 
 func (m *Map[K, V]) table(h uint64) *table[K, V] {
 	return m.dir[h>>(64-m.depth)]
 }
 
-// makeRoom splits t or, where it is small or cannot be split, doubles it.
-func (m *Map[K, V]) makeRoom(t *table[K, V]) {
+// makeRoom splits t, the table of hash h, or doubles it where it is small or cannot be split.
+func (m *Map[K, V]) makeRoom(t *table[K, V], h uint64) {
 	if len(t.slots) < tableSlots || t.depth == m.depth && !m.doubleDir() {
 		t.double()
 		return
 	}
+	// The directory leads to t from a run of places, the second half of which will lead to the sibling.
+	half := 1 << (m.depth - t.depth - 1)
+	first := int(h>>(64-m.depth)) &^ (2*half - 1)
+
 	t.depth++
 	sibling := &table[K, V]{depth: t.depth, slots: make([]slot[K, V], len(t.slots))}
 	bit := uint64(1) << (64 - t.depth)
@@ -183,20 +188,8 @@ func (m *Map[K, V]) makeRoom(t *table[K, V]) {
 		sibling.add(s)
 		t.remove(i) // may move another entry into slot i: look at it again
 	}
-	// The directory leads to t from a run of places. The second half of it now leads to the sibling.
-	span := 1 << (m.depth - t.depth)
-	first := m.first(t, 2*span)
-	for i := first + span; i < first+2*span; i++ {
+	for i := first + half; i < first+2*half; i++ {
 		m.dir[i] = sibling
-	}
-}
-
-// first returns the first place of t in the directory, which has a multiple of span as its index.
-func (m *Map[K, V]) first(t *table[K, V], span int) int {
-	for i := 0; ; i += span {
-		if m.dir[i] == t {
-			return i
-		}
 	}
 }
 

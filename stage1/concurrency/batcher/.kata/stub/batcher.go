@@ -22,10 +22,10 @@ type Batcher[T any] struct {
 //   - or when age has passed since its first item was accepted,
 //   - or when Close is called.
 //
-// A batch is never empty. It belongs to flush, which may keep and change it. Flushes
-// happen one after another, never two at a time, with the items in the order in which
-// they were accepted. A batch that is due while flush still runs is flushed as soon as
-// flush has returned, together with what has come meanwhile.
+// A batch is never empty. It belongs to flush, which may keep, change and extend it.
+// Flushes happen one after another, never two at a time, with the items in the order
+// in which they were accepted. A batch that is due while flush still runs is flushed
+// as soon as flush has returned.
 //
 // New panics if size is less than 1 or age is not positive. flush must not panic, and
 // must not call the Batcher's methods.
@@ -37,7 +37,7 @@ func New[T any](size int, age time.Duration, flush func(batch []T)) *Batcher[T] 
 // an error, the item is never flushed.
 //
 // Add does not run flush, and does not wait for it: while flush runs, the next batch
-// fills. Only when that is full as well, Add waits until there is room, until ctx is
+// fills, due or not. Only when that is full, Add waits until there is room, until ctx is
 // cancelled (it returns context.Cause(ctx)) or until Close is called (it returns
 // ErrClosed). An Add whose ctx is cancelled beforehand never accepts the item.
 func (b *Batcher[T]) Add(ctx context.Context, item T) error {

@@ -15,6 +15,8 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 var (
@@ -36,8 +38,11 @@ type Lock struct{ place }
 // only. If Acquire fails, its key and its lease are gone, as far as etcd can be reached. It returns ErrLost if the caller lost its place
 // in the line, and the cause of ctx if that ended.
 func Acquire(ctx context.Context, cli *clientv3.Client, name string, ttl time.Duration) (*Lock, error) {
-	l := &Lock{place{cli: cli, prefix: "locks/" + name + "/"}}
-	return l, l.reachHead(ctx, "", ttl)
+	l := &Lock{place{cli: cli, prefix: "locks/" + name + "/", ttl: ttl}}
+	if err := l.reachHead(ctx, ""); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // Release gives the lock up: it ends the context, then deletes the key and revokes the lease. It returns ErrLost if the lock was lost
@@ -57,8 +62,11 @@ type Term struct{ place }
 // Campaign waits until the caller leads the election name, whose line lies below "elections/<name>/" with the contenders' values as values.
 // For ctx, ttl and errors, what is said at Acquire holds.
 func Campaign(ctx context.Context, cli *clientv3.Client, name, value string, ttl time.Duration) (*Term, error) {
-	t := &Term{place{cli: cli, prefix: electionPrefix(name)}}
-	return t, t.reachHead(ctx, value, ttl)
+	t := &Term{place{cli: cli, prefix: electionPrefix(name), ttl: ttl}}
+	if err := t.reachHead(ctx, value); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // Proclaim replaces the leader's value. It returns ErrLost, and changes nothing, if the caller leads no longer.
@@ -67,20 +75,15 @@ func (t *Term) Proclaim(ctx context.Context, value string) error {
 		return ErrLost
 	}
 	// The lease has to be named again: a Put without one would free the key from it.
-	resp, err := t.cli.Txn(clientv3.WithRequireLeader(ctx)).
-		If(clientv3.Compare(clientv3.CreateRevision(t.key), "=", t.revision)).
-		Then(clientv3.OpPut(t.key, value, clientv3.WithLease(t.lease))).
-		Commit()
-	if err != nil {
-		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-			return ErrLost
-		}
-		return fmt.Errorf("etcdlock: proclaim: %w", err)
-	}
-	if !resp.Succeeded {
+	mine := clientv3.Compare(clientv3.CreateRevision(t.key), "=", t.revision)
+	write := clientv3.OpPut(t.key, value, clientv3.WithLease(t.lease))
+	resp, err := try(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return t.cli.Txn(ctx).If(mine).Then(write).Commit()
+	})
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) || err == nil && !resp.Succeeded {
 		return ErrLost
 	}
-	return nil
+	return err
 }
 
 // Resign gives leadership up, as Release does with a lock.
@@ -88,7 +91,7 @@ func (t *Term) Resign(ctx context.Context) error { return t.leave(ctx) }
 
 // Current returns the leader of an election, or ErrNoLeader.
 func Current(ctx context.Context, cli *clientv3.Client, name string) (Leader, error) {
-	resp, err := cli.Get(ctx, electionPrefix(name), clientv3.WithFirstCreate()...)
+	resp, err := get(ctx, cli, electionPrefix(name), clientv3.WithFirstCreate()...)
 	if err != nil {
 		return Leader{}, err
 	}
@@ -100,16 +103,16 @@ func Current(ctx context.Context, cli *clientv3.Client, name string) (Leader, er
 
 // Observe delivers the leader of an election, if there is one, and then every change that it sees: another leader, or another value. Two
 // deliveries in a row are never equal and never go back in time; a state that passes quickly may be skipped, the last one never. The
-// channel is closed when ctx ends, and then only.
+// channel is closed when ctx ends or the client is closed, and then only.
 func Observe(ctx context.Context, cli *clientv3.Client, name string) <-chan Leader {
 	leaders := make(chan Leader)
 	go func() {
 		defer close(leaders)
 		var last Leader
-		for ctx.Err() == nil {
+		for {
 			resp, err := get(ctx, cli, electionPrefix(name), clientv3.WithFirstCreate()...)
 			if err != nil {
-				return // only ctx ends get
+				return
 			}
 			if len(resp.Kvs) > 0 && leader(resp.Kvs[0]) != last {
 				last = leader(resp.Kvs[0])
@@ -120,7 +123,9 @@ func Observe(ctx context.Context, cli *clientv3.Client, name string) <-chan Lead
 				}
 			}
 			// Any event of the line may have changed its head; read the head again rather than working it out.
-			awaitEvent(ctx, cli, electionPrefix(name), resp.Header.Revision+1, clientv3.WithPrefix())
+			if !awaitEvent(ctx, cli, electionPrefix(name), resp.Header.Revision+1, clientv3.WithPrefix()) && pause(ctx) != nil {
+				return
+			}
 		}
 	}()
 	return leaders
@@ -128,12 +133,15 @@ func Observe(ctx context.Context, cli *clientv3.Client, name string) <-chan Lead
 
 func electionPrefix(name string) string { return "elections/" + name + "/" }
 
-func leader(kv *mvccpb.KeyValue) Leader { return Leader{Value: string(kv.Value), Token: kv.CreateRevision} }
+func leader(kv *mvccpb.KeyValue) Leader {
+	return Leader{Value: string(kv.Value), Token: kv.CreateRevision}
+}
 
 // place is a place in a line: what locks and elections have in common.
 type place struct {
 	cli      *clientv3.Client
 	prefix   string
+	ttl      time.Duration
 	key      string
 	lease    clientv3.LeaseID
 	revision int64 // at which the key was created
@@ -142,8 +150,9 @@ type place struct {
 	end    context.CancelCauseFunc
 	guards sync.WaitGroup // the goroutines that watch over the place
 
-	mu   sync.Mutex // over leaving
-	left bool
+	mu      sync.Mutex // over leaving
+	left    bool
+	outcome error // of having left
 }
 
 // Context is for the work that the place at the head protects. It ends when that is lost, with the cause ErrLost, or given up, with the
@@ -154,32 +163,20 @@ func (p *place) Context() context.Context { return p.ctx }
 func (p *place) Token() int64 { return p.revision }
 
 // reachHead joins the line and waits for its head; if it fails, it leaves nothing behind.
-func (p *place) reachHead(ctx context.Context, value string, ttl time.Duration) error {
-	seconds := int64((ttl + time.Second - 1) / time.Second)
-	grant, err := p.cli.Grant(ctx, seconds)
+func (p *place) reachHead(ctx context.Context, value string) error {
+	seconds := int64((p.ttl + time.Second - 1) / time.Second)
+	grant, err := try(ctx, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) { return p.cli.Grant(ctx, seconds) })
 	if err != nil {
-		return because(ctx, err)
+		return err
 	}
 	p.lease = grant.ID
 	p.ctx, p.end = context.WithCancelCause(context.WithoutCancel(ctx))
-	err = p.join(ctx, value)
-	if err == nil {
+	if err = p.join(ctx, value); err == nil {
 		err = p.await(ctx)
 	}
-	if err == nil {
-		return nil
-	}
-	// ctx may have ended, but the line must not hold a dead contender up. After ttl, etcd does this by itself.
-	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), ttl)
-	defer cancel()
-	_ = p.leave(cleanup)
-	return because(ctx, err)
-}
-
-// because prefers the cause of an ended context to the error that it led to.
-func because(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if err != nil {
+		// ctx may have ended, but a dead contender must not hold the line up.
+		_ = p.leave(context.WithoutCancel(ctx))
 	}
 	return err
 }
@@ -196,11 +193,20 @@ func (p *place) join(ctx context.Context, value string) error {
 		p.end(ErrLost)
 	})
 	p.key = fmt.Sprintf("%s%x", p.prefix, p.lease)
-	resp, err := p.cli.Put(ctx, p.key, value, clientv3.WithLease(p.lease))
+	absent := clientv3.Compare(clientv3.CreateRevision(p.key), "=", 0)
+	resp, err := try(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return p.cli.Txn(ctx).If(absent).
+			Then(clientv3.OpPut(p.key, value, clientv3.WithLease(p.lease))).
+			Else(clientv3.OpGet(p.key)). // an earlier try whose answer was lost
+			Commit()
+	})
 	if err != nil {
 		return err
 	}
 	p.revision = resp.Header.Revision
+	if !resp.Succeeded {
+		p.revision = resp.Responses[0].GetResponseRange().Kvs[0].CreateRevision
+	}
 	p.guards.Go(func() {
 		// Keepalives tell of a revoked lease too, but only after up to a third of its TTL.
 		if awaitGone(p.ctx, p.cli, p.key, p.revision, p.revision) == nil {
@@ -226,8 +232,8 @@ func (p *place) await(ctx context.Context) error {
 		if len(resp.Kvs) == 0 {
 			return p.confirm(waiting)
 		}
-		kv := resp.Kvs[0]
-		if err := awaitGone(waiting, p.cli, string(kv.Key), kv.CreateRevision, resp.Header.Revision); err != nil {
+		last := resp.Kvs[0]
+		if err := awaitGone(waiting, p.cli, string(last.Key), last.CreateRevision, resp.Header.Revision); err != nil {
 			return err
 		}
 	}
@@ -242,7 +248,7 @@ func (p *place) confirm(ctx context.Context) error {
 	if len(resp.Kvs) == 0 || resp.Kvs[0].CreateRevision != p.revision {
 		return ErrLost
 	}
-	return context.Cause(ctx)
+	return nil
 }
 
 // leave ends the context, the guards and the lease, and with the lease the key.
@@ -250,37 +256,57 @@ func (p *place) leave(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.left {
-		return nil
+		return p.outcome
 	}
 	p.end(ErrReleased)
 	p.guards.Wait()
-	_, err := p.cli.Revoke(ctx, p.lease)
-	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		err = nil
-		p.end(ErrLost)
-	}
-	if err != nil {
+	lost := errors.Is(context.Cause(p.ctx), ErrLost)
+	// Nobody keeps the lease alive from here on: after ttl there is nothing left to revoke.
+	ctx, cancel := context.WithTimeout(ctx, p.ttl)
+	defer cancel()
+	tries := 0
+	_, err := try(ctx, func(ctx context.Context) (*clientv3.LeaseRevokeResponse, error) {
+		tries++
+		return p.cli.Revoke(ctx, p.lease)
+	})
+	switch {
+	case errors.Is(err, rpctypes.ErrLeaseNotFound):
+		lost = lost || tries == 1 // or else an earlier try revoked it, and its answer was lost
+	case err != nil && !lost:
 		return fmt.Errorf("etcdlock: release: %w", err)
 	}
 	p.left = true
-	if errors.Is(context.Cause(p.ctx), ErrLost) {
-		p.left = false
-		return ErrLost
+	if lost {
+		p.outcome = ErrLost
 	}
-	return nil
+	return p.outcome
 }
 
-// get reads from a member that has a leader, again and again until one answers or ctx ends: a member may be lost, the cluster is not.
-func get(ctx context.Context, cli *clientv3.Client, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+// try repeats a request that may be repeated until a member takes it or ctx ends: a member may be lost, the cluster is not. It asks for
+// members that have a leader, as one that is cut off from the others would let the request wait.
+func try[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
 	for {
-		resp, err := cli.Get(clientv3.WithRequireLeader(ctx), key, opts...)
-		if err == nil || ctx.Err() != nil {
-			return resp, because(ctx, err)
+		resp, err := request(clientv3.WithRequireLeader(ctx))
+		switch {
+		case err == nil:
+			return resp, nil
+		case ctx.Err() != nil:
+			return resp, context.Cause(ctx)
+		case !unavailable(err):
+			return resp, err
 		}
 		if err := pause(ctx); err != nil {
-			return nil, err
+			return resp, err
 		}
 	}
+}
+
+func unavailable(err error) bool {
+	var e rpctypes.EtcdError
+	if errors.As(err, &e) {
+		return e.Code() == codes.Unavailable
+	}
+	return status.Code(err) == codes.Unavailable
 }
 
 // pause keeps a retry from spinning.
@@ -291,6 +317,10 @@ func pause(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+func get(ctx context.Context, cli *clientv3.Client, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	return try(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) { return cli.Get(ctx, key, opts...) })
 }
 
 // awaitGone waits until the key that was created at that revision is there no longer; it was seen at the revision seen.

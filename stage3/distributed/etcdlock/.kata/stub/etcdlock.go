@@ -99,7 +99,7 @@ func Current(ctx context.Context, cli *clientv3.Client, name string) (Leader, er
 
 // Observe delivers the leader of an election, if there is one, and then every change that it sees: another leader, or another value. Two
 // deliveries in a row are never equal and never go back in time; a state that passes quickly may be skipped, the last one never. The
-// channel is closed when ctx ends, and then only.
+// channel is closed when ctx ends or the client is closed, and then only.
 func Observe(ctx context.Context, cli *clientv3.Client, name string) <-chan Leader {
 	panic("TODO: follow the head of the line")
 }

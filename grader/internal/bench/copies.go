@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/roadkata/roadkata/grader/internal/course"
+)
+
+// bench holds two copies of a stage: one for the grader, one laid out for go
+// test, with the intents beside the learner's files. Both are solved.
+type bench struct {
+	options
+	ctx    context.Context
+	tmp    string
+	grader string // the program
+	ours   string // workspace for the grader
+	theirs string // workspace for go test
+	katas  []*course.Kata
+	touch  int // how often files were changed
+}
+
+// suitePrefix keeps intents apart from the examples of the same name.
+const suitePrefix = "zz_"
+
+func (b *bench) prepare(root string) error {
+	build := b.command(filepath.Join(root, "grader"), "go", "build", "-o", b.grader, ".")
+	if m, err := measure(build); err != nil {
+		return fmt.Errorf("build the grader: %w\n%s", err, m.output)
+	}
+	b.ours, b.theirs = filepath.Join(b.tmp, "ours"), filepath.Join(b.tmp, "theirs")
+	for _, dir := range []string{b.ours, b.theirs} {
+		if err := os.CopyFS(filepath.Join(dir, b.stage), os.DirFS(filepath.Join(root, b.stage))); err != nil {
+			return fmt.Errorf("copy %s: %w", b.stage, err)
+		}
+	}
+	var err error
+	if b.ours, err = filepath.EvalSymlinks(b.ours); err != nil {
+		return err
+	}
+	if b.theirs, err = filepath.EvalSymlinks(b.theirs); err != nil {
+		return err
+	}
+	c, err := course.Load(b.ours)
+	if err != nil {
+		return err
+	}
+	for _, k := range c.Katas() {
+		if !sound(k) {
+			fmt.Printf("left out: %s is not complete\n", k.Path)
+			for _, dir := range []string{b.ours, b.theirs} {
+				if err := os.RemoveAll(b.in(dir, k)); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		b.katas = append(b.katas, k)
+		if err := b.solve(k); err != nil {
+			return fmt.Errorf("solve %s: %w", k.Path, err)
+		}
+	}
+	if len(b.katas) == 0 {
+		return fmt.Errorf("%s has no complete kata to measure", b.stage)
+	}
+	return nil
+}
+
+func sound(k *course.Kata) bool {
+	return len(k.Faults) == 0 && !slices.ContainsFunc(k.Variants(), func(v *course.Variant) bool { return len(v.Problems) > 0 })
+}
+
+// in is the kata's folder in one of the copies.
+func (b *bench) in(workspace string, k *course.Kata) string {
+	return filepath.Join(workspace, filepath.FromSlash(k.Path))
+}
+
+// solve puts the reference in place of the stub in both copies, and lays what go
+// test needs for the same verdicts beside it.
+func (b *bench) solve(k *course.Kata) error {
+	for rel, file := range k.Solution().Files {
+		for _, dir := range []string{b.ours, b.theirs} {
+			if err := copyFile(file, filepath.Join(b.in(dir, k), filepath.FromSlash(rel))); err != nil {
+				return err
+			}
+		}
+	}
+	if k.Kind == course.Tests {
+		return b.laySubjects(k)
+	}
+	if err := removeExamples(b.in(b.theirs, k)); err != nil {
+		return err
+	}
+	for _, file := range k.SuiteFiles() {
+		if err := copyFile(file, filepath.Join(b.in(b.theirs, k), suitePrefix+filepath.Base(file))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeExamples leaves go test with the intents alone, as the grader has them.
+func removeExamples(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	for _, f := range files {
+		err = os.Remove(f)
+	}
+	return err
+}
+
+// laySubjects makes a package of each subject with the learner's tests: what a
+// learner would have to run to know what the grader says.
+func (b *bench) laySubjects(k *course.Kata) error {
+	dir := b.in(b.theirs, k)
+	for _, s := range k.Subjects {
+		to := filepath.Join(dir, "subject", map[bool]string{true: "right", false: "wrong"}[s.Right], s.Name)
+		if err := copyFiles(dir, to); err != nil {
+			return err
+		}
+		if err := copyFiles(s.Dir, to); err != nil {
+			return err
+		}
+		// The tests import the kata; here they mean the package beside them.
+		own := k.ImportPath + "/" + filepath.ToSlash(course.RelTo(dir, to))
+		if err := replaceImport(to, k.ImportPath, own); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func replaceImport(dir, old, new string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(f, bytes.ReplaceAll(text, []byte(`"`+old+`"`), []byte(`"`+new+`"`)), 0o666); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyFiles(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Type().IsRegular() && filepath.Ext(e.Name()) == ".go" {
+			if err := copyFile(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func copyFile(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o666)
+}
+
+// chill appends a comment to every Go file of the katas in a copy, so that no
+// result and no package of theirs is remembered; dependencies stay built.
+func (b *bench) chill(workspace string) error {
+	b.touch++
+	for _, k := range b.katas {
+		err := filepath.WalkDir(b.in(workspace, k), func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(p) != ".go" {
+				return err
+			}
+			return appendComment(p, b.touch)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func appendComment(file string, n int) error {
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "\n// touched %d\n", n)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// overlay writes an overlay that puts v in place of the learner's files in the
+// copy for go test.
+func (b *bench) overlay(v *course.Variant) (string, error) {
+	dir := b.in(b.theirs, v.Kata)
+	replace := map[string]string{}
+	for rel := range v.Kata.Stub {
+		replace[filepath.Join(dir, filepath.FromSlash(rel))] = ""
+	}
+	for rel, file := range v.Files {
+		replace[filepath.Join(dir, filepath.FromSlash(rel))] = file
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(b.tmp, "overlay.json")
+	return name, os.WriteFile(name, text, 0o666)
+}
+
+// packageOf is the package pattern of a kata below its module, in the copy for
+// go test; a suite of the learner's is as many packages as it has subjects.
+func (b *bench) packageOf(k *course.Kata) string {
+	p := "./" + strings.TrimPrefix(k.Path, b.stage+"/")
+	if k.Kind == course.Tests {
+		p += "/subject/..."
+	}
+	return p
+}

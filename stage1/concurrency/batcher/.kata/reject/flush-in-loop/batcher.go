@@ -1,0 +1,100 @@
+// Flushes in the loop that takes the items: while flush runs, everybody waits.
+//
+//kata:caught-by TestBackpressure
+package batcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// ErrClosed is what Add returns once Close has been called.
+var ErrClosed = errors.New("batcher: closed")
+
+// A Batcher gathers items and hands them to a flush function in batches.
+type Batcher[T any] struct {
+	size int
+	age  time.Duration
+
+	items   chan T        // from Add to collect
+	closing chan struct{} // closed by the first Close
+	done    chan struct{} // closed when the last flush has returned
+	close   func()        // closes closing, once
+}
+
+// New returns a Batcher that calls flush with each batch that is full or old.
+func New[T any](size int, age time.Duration, flush func(batch []T)) *Batcher[T] {
+	if size < 1 || age <= 0 {
+		panic(fmt.Sprintf("batcher: New(%d, %v, flush)", size, age))
+	}
+	b := &Batcher[T]{
+		size:    size,
+		age:     age,
+		items:   make(chan T),
+		closing: make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	b.close = sync.OnceFunc(func() { close(b.closing) })
+
+	go b.collect(flush)
+	return b
+}
+
+func (b *Batcher[T]) collect(flush func([]T)) {
+	defer close(b.done)
+	var (
+		batch []T
+		old   bool
+		age   <-chan time.Time
+	)
+	for {
+		if old || len(batch) == b.size {
+			flush(batch)
+			batch, old, age = nil, false, nil
+		}
+		select {
+		case item := <-b.items:
+			if len(batch) == 0 {
+				age = time.After(b.age)
+			}
+			batch = append(batch, item)
+		case <-age:
+			old = true
+		case <-b.closing:
+			if len(batch) > 0 {
+				flush(batch)
+			}
+			return
+		}
+	}
+}
+
+// Add accepts the item, or says why not.
+func (b *Batcher[T]) Add(ctx context.Context, item T) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case <-b.closing:
+		return ErrClosed
+	default:
+	}
+
+	select {
+	case b.items <- item:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-b.closing:
+		return ErrClosed
+	}
+}
+
+// Close flushes the rest and stops.
+func (b *Batcher[T]) Close() {
+	b.close()
+	<-b.done
+}

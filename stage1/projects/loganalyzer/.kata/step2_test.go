@@ -1,0 +1,93 @@
+// Count.
+//
+//kata:zh 计数
+package main_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// Lines and bytes are counted by class of status, and bad lines apart.
+//
+//kata:zh 按状态码类别统计行数和字节数，坏行单独计数。
+func TestCountsByClass(t *testing.T) {
+	var log strings.Builder
+	for _, tc := range []struct{ status, bytes, n int }{{200, 5_000_000_000, 3}, {204, 0, 1}, {301, 100, 2}, {503, 7, 1}, {404, 1, 1}} {
+		for range tc.n {
+			fmt.Fprintf(&log, "h - - [10/Oct/2025:13:55:36 +0000] \"GET / HTTP/1.1\" %d %d\n", tc.status, tc.bytes)
+		}
+	}
+	log.WriteString("bad\n\nworse\n")
+	for _, tc := range []struct {
+		what, stdin string
+		want        [][]any
+	}{
+		{"200 ×3, 204, 301 ×2, 503, 404 and two bad lines", log.String(), [][]any{
+			{"2xx", 4.0, 15e9}, {"3xx", 2.0, 200.0}, {"4xx", 1.0, 1.0}, {"5xx", 1.0, 7.0}, {"all", 8.0, 15e9 + 208}, {"bad", 2.0, 0.0},
+		}},
+		{"nothing", "", [][]any{{"all", 0.0, 0.0}, {"bad", 0.0, 0.0}}},
+	} {
+		if got := rows(t, "class count bytes", tc.stdin, "count"); !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("count of %s =\n    %v, want\n    %v", tc.what, got, tc.want)
+		}
+	}
+}
+
+// The most frequent values come first, and those of equal count in the order of their bytes.
+//
+//kata:zh 出现最多的值排在最前；次数相同则按字节序排列。
+func TestListsTheTop(t *testing.T) {
+	var log strings.Builder
+	for i := range 30 { // /a00 once … /a14 fifteen times, and /b15 … /b29 five times
+		n, path := i+1, fmt.Sprintf("/a%02d?q=%d", i, i)
+		if i >= 15 {
+			n, path = 5, fmt.Sprintf("/b%02d", i)
+		}
+		for j := range n {
+			fmt.Fprintf(&log, "10.0.0.%d - - [10/Oct/2025:13:55:36 +0000] \"%s %s HTTP/1.1\" %d 1\n", j, []string{"PUT", "GET"}[i%2], path, 200+i/15)
+		}
+	}
+	log.WriteString("bad\n")
+	for _, tc := range []struct {
+		args string
+		want string
+	}{
+		{"top -k 3", "[/a14 15] [/a13 14] [/a12 13]"},
+		{"top", "[/a14 15] [/a13 14] [/a12 13] [/a11 12] [/a10 11] [/a09 10] [/a08 9] [/a07 8] [/a06 7] [/a05 6]"},
+		{"top -k 13 --by path", "[/a14 15] [/a13 14] [/a12 13] [/a11 12] [/a10 11] [/a09 10] [/a08 9] [/a07 8] [/a06 7] [/a05 6] [/a04 5] [/b15 5] [/b16 5]"},
+		{"top --by method", "[PUT 99] [GET 96]"},
+		{"top --by status -k 1000", "[200 120] [201 75]"},
+		{"top --by host -k 6", "[10.0.0.0 30] [10.0.0.1 29] [10.0.0.2 28] [10.0.0.3 27] [10.0.0.4 26] [10.0.0.5 10]"},
+	} {
+		got := strings.Trim(fmt.Sprint(rows(t, "value count", log.String(), strings.Fields(tc.args)...)), "[]")
+		if want := strings.Trim(tc.want, "[]"); got != want {
+			t.Errorf("%s =\n    [%s], want\n    [%s]", tc.args, got, want)
+		}
+	}
+}
+
+// What top remembers is the values, not the lines that they came from.
+//
+//kata:zh top 只记住各个值，不记住它们所在的行。
+func TestTopKeepsOnlyTheValues(t *testing.T) {
+	const values, length = 350, 200_000
+	agent := strings.Repeat("A", length)
+	stdout, memory := feed(t, func(w io.Writer) {
+		out := bufio.NewWriterSize(w, 1<<20)
+		defer out.Flush()
+		for i := range values {
+			fmt.Fprintln(out, combined(fmt.Sprintf("/page/%04d", i), agent))
+		}
+	}, "top", "-o", "json", "-k", "350")
+	if n := strings.Count(stdout, "/page/"); n != values {
+		t.Errorf("top -k 350 of %d values lists %d of them", values, n)
+	}
+	if memory > memoryLimit {
+		t.Errorf("top used %d MiB for %d short values in lines of 200 kB; want at most %d MiB", memory>>20, values, memoryLimit>>20)
+	}
+}

@@ -1,0 +1,209 @@
+// Many files.
+//
+//kata:zh 多个文件
+package main_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The answer is the same, byte for byte, however the lines are spread over files and workers.
+//
+//kata:zh 无论日志行如何分布在文件和 worker 之间，答案逐字节相同。
+func TestSameAnswerForManyFiles(t *testing.T) {
+	dir := t.TempDir()
+	var files []string
+	var all strings.Builder
+	for i := range 9 {
+		var lines []string
+		for j := range 40 {
+			// In no file is /shared among the first ten, in all together it is the first.
+			for n := range 12 {
+				lines = append(lines, timed(fmt.Sprintf("/%d/%d", i, n), 100+i*i*1000+j*j))
+			}
+			if j < 10 {
+				lines = append(lines, timed("/shared", 7_000_000*(9-i)))
+			}
+		}
+		text := strings.Join(lines, "\n") + "\n"
+		all.WriteString(text)
+		if i%3 == 0 {
+			text = compress(text)
+		}
+		path := filepath.Join(dir, fmt.Sprintf("%d.log", i))
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, path)
+	}
+	for _, command := range []string{"count -o json", "top -o json", "top -o json --by status", "latency -o json -p 10,50,99,100"} {
+		args := strings.Fields(command)
+		want := run(t, all.String(), args...)
+		if want.code != 0 || !strings.Contains(want.stdout, ":") {
+			t.Fatalf("%s of one stream %s", command, want)
+		}
+		if args[0] == "top" && len(args) == 3 && !strings.Contains(want.stdout, `"/shared"`) {
+			t.Errorf("%s misses /shared, the most frequent path:\n%s", command, want.stdout)
+		}
+		for _, workers := range []string{"1", "2", "4", "50"} {
+			got := run(t, "", append(append(slices.Clone(args), "-w", workers), files...)...)
+			if got != want {
+				t.Errorf("%s -w %s of nine files is not the answer for the same lines in one stream.\nGot %swant %s", command, workers, got, want)
+			}
+		}
+	}
+}
+
+// As many files are read at the same time as there are workers.
+//
+//kata:zh 有多少个 worker，就同时读多少个文件。
+func TestReadsFilesAtTheSameTime(t *testing.T) {
+	if !posix() {
+		return
+	}
+	a, b := newPipe(t, "a"), newPipe(t, "b")
+	cmd, result := start(t, "count", "-o", "json", "-w", "2", a.path, b.path)
+	// b is read to its end while there is nothing in a yet.
+	if err := b.feed(line("/b")); err != nil {
+		cmd.Process.Kill()
+		<-result
+		t.Fatalf("count -w 2 a b does not read b as long as nothing comes from a: %v", err)
+	}
+	if err := a.feed(line("/a")); err != nil {
+		t.Errorf("count -w 2 a b does not read a: %v", err)
+	}
+	if got := <-result; got.code != 0 || !strings.Contains(got.stdout, fmt.Sprint(2*piped)) {
+		t.Errorf("count -w 2 of two times %d lines printed %s", piped, got)
+	}
+}
+
+// Bad lines are reported in the order of the files, whichever is read first.
+//
+//kata:zh 无论先读完哪个文件，坏行按文件顺序报告。
+func TestReportsInTheOrderOfTheFiles(t *testing.T) {
+	if !posix() {
+		return
+	}
+	a, b := newPipe(t, "a"), newPipe(t, "b")
+	cmd, result := start(t, "count", "-w", "2", a.path, b.path)
+	defer cmd.Process.Kill()
+	go func() {
+		b.feed("bad in b")
+		a.feed("bad in a")
+	}()
+	got := <-result
+	if positions, want := positions(got.stderr), []string{a.path + ":1", b.path + ":1"}; !slices.Equal(positions, want) {
+		t.Errorf("count -w 2 a b, where a bad line in b is read before one in a: reported %q, want %q", positions, want)
+	}
+}
+
+// A file is open only while it is read.
+//
+//kata:zh 文件只在读取期间保持打开。
+func TestOpensOnlyWhatItReads(t *testing.T) {
+	if !posix() {
+		return
+	}
+	dir := t.TempDir()
+	var files []string
+	for i := range 200 {
+		files = append(files, write(t, dir, fmt.Sprintf("%d.log", i), line("/")))
+	}
+	args := append([]string{"count", "-o", "json", "-w", "4"}, files...)
+	got := runCommand(t, args, nil, nil, "sh", append([]string{"-c", `ulimit -n 50; exec "$0" "$@"`, program(t)}, args...)...)
+	if got.code != 0 || !strings.Contains(got.stdout, "200") {
+		t.Errorf("count -w 4 of 200 files, where 50 may be open at once, printed %s", got)
+	}
+}
+
+// A file that cannot be read is reported and does not keep the others from being counted.
+//
+//kata:zh 读不了的文件会被报告，且不影响统计其他文件。
+func TestOneUnreadableFileStopsNoOther(t *testing.T) {
+	dir := t.TempDir()
+	good := write(t, dir, "good.log", line("/1"), line("/2"))
+	more := write(t, dir, "more.log", line("/3"))
+	zipped := compress(strings.Repeat(line("/z")+"\n", 1000))
+	cut := filepath.Join(dir, "cut.gz")
+	if err := os.WriteFile(cut, []byte(zipped[:len(zipped)-9]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(dir, "damaged.gz") // its checksum is wrong
+	if err := os.WriteFile(damaged, []byte(zipped[:len(zipped)-8]+"\x00\x00\x00\x00"+zipped[len(zipped)-4:]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, unreadable := range []string{filepath.Join(dir, "missing.log"), dir, cut, damaged} {
+		for _, workers := range []string{"1", "3"} {
+			args := []string{"top", "-o", "json", "-w", workers, good, unreadable, more}
+			got := run(t, "", args...)
+			for _, path := range []string{"/1", "/2", "/3"} {
+				if !strings.Contains(got.stdout, `"`+path+`"`) {
+					t.Errorf("%s does not list %s, which is in a readable file %s", commandLine(args), path, got)
+				}
+			}
+			if got.code != 1 || !strings.Contains(got.stderr, unreadable) {
+				t.Errorf("%s: want exit code 1 and a message that names %s, got %s", commandLine(args), filepath.Base(unreadable), got)
+			}
+		}
+	}
+}
+
+// —— helpers ——
+
+// piped is how many lines a pipe is fed.
+const piped = 5000
+
+// pipe is a named pipe: the test decides when its reader gets on.
+type pipe struct {
+	path string
+	f    *os.File
+}
+
+func newPipe(t *testing.T, name string) *pipe {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if out, err := exec.Command("mkfifo", path).CombinedOutput(); err != nil {
+		t.Fatalf("mkfifo: %v: %s", err, out)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // so that opening blocks nobody
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return &pipe{path, f}
+}
+
+// feed writes first and then so many more good lines that a pipe holds only some of them, and closes it: when it
+// returns, somebody has read the first.
+func (p *pipe) feed(first string) error {
+	p.f.SetWriteDeadline(time.Now().Add(patience / 2))
+	_, err := p.f.WriteString(first + "\n" + strings.Repeat(line("/")+"\n", piped-1))
+	return errors.Join(err, p.f.Close())
+}
+
+// start runs the program beside the test.
+func start(t *testing.T, args ...string) (*exec.Cmd, <-chan result) {
+	t.Helper()
+	cmd := exec.Command(program(t), args...)
+	var out, errs lockedBuffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	results := make(chan result, 1)
+	go func() {
+		timer := time.AfterFunc(2*patience, func() { cmd.Process.Kill() })
+		defer timer.Stop()
+		cmd.Wait()
+		results <- result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+	}()
+	return cmd, results
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -53,13 +52,8 @@ func (b *bench) prepare(root string) error {
 		return err
 	}
 	for _, k := range c.Katas() {
-		if !sound(k) {
-			fmt.Printf("left out: %s is not complete\n", k.Path)
-			for _, dir := range []string{b.ours, b.theirs} {
-				if err := os.RemoveAll(b.in(dir, k)); err != nil {
-					return err
-				}
-			}
+		if why := leaveOut(k); why != "" {
+			fmt.Printf("left out on both sides: %s, %s\n", k.Path, why)
 			continue
 		}
 		b.katas = append(b.katas, k)
@@ -73,8 +67,15 @@ func (b *bench) prepare(root string) error {
 	return nil
 }
 
-func sound(k *course.Kata) bool {
-	return len(k.Faults) == 0 && !slices.ContainsFunc(k.Variants(), func(v *course.Variant) bool { return len(v.Problems) > 0 })
+// leaveOut says why a kata cannot be compared.
+func leaveOut(k *course.Kata) string {
+	switch {
+	case len(k.Faults) > 0 || slices.ContainsFunc(k.Variants(), func(v *course.Variant) bool { return len(v.Problems) > 0 }):
+		return "it is not complete"
+	case k.Kind == course.Tests:
+		return "go test has nothing like its subjects"
+	}
+	return ""
 }
 
 // in is the kata's folder in one of the copies.
@@ -91,9 +92,6 @@ func (b *bench) solve(k *course.Kata) error {
 				return err
 			}
 		}
-	}
-	if k.Kind == course.Tests {
-		return b.laySubjects(k)
 	}
 	if err := removeExamples(b.in(b.theirs, k)); err != nil {
 		return err
@@ -113,59 +111,6 @@ func removeExamples(dir string) error {
 		err = os.Remove(f)
 	}
 	return err
-}
-
-// laySubjects makes a package of each subject with the learner's tests: what a
-// learner would have to run to know what the grader says.
-func (b *bench) laySubjects(k *course.Kata) error {
-	dir := b.in(b.theirs, k)
-	for _, s := range k.Subjects {
-		to := filepath.Join(dir, "subject", map[bool]string{true: "right", false: "wrong"}[s.Right], s.Name)
-		if err := copyFiles(dir, to); err != nil {
-			return err
-		}
-		if err := copyFiles(s.Dir, to); err != nil {
-			return err
-		}
-		// The tests import the kata; here they mean the package beside them.
-		own := k.ImportPath + "/" + filepath.ToSlash(course.RelTo(dir, to))
-		if err := replaceImport(to, k.ImportPath, own); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func replaceImport(dir, old, new string) error {
-	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(f, bytes.ReplaceAll(text, []byte(`"`+old+`"`), []byte(`"`+new+`"`)), 0o666); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func copyFiles(from, to string) error {
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.Type().IsRegular() && filepath.Ext(e.Name()) == ".go" {
-			if err := copyFile(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 func copyFile(from, to string) error {
@@ -228,12 +173,7 @@ func (b *bench) overlay(v *course.Variant) (string, error) {
 	return name, os.WriteFile(name, text, 0o666)
 }
 
-// packageOf is the package pattern of a kata below its module, in the copy for
-// go test; a suite of the learner's is as many packages as it has subjects.
+// packageOf is the package pattern of a kata below its module, in the copy for go test.
 func (b *bench) packageOf(k *course.Kata) string {
-	p := "./" + strings.TrimPrefix(k.Path, b.stage+"/")
-	if k.Kind == course.Tests {
-		p += "/subject/..."
-	}
-	return p
+	return "./" + strings.TrimPrefix(k.Path, b.stage+"/")
 }

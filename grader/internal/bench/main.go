@@ -102,7 +102,7 @@ type table struct {
 	missed    bool
 }
 
-const row = "%-34s %10s %10s %8s   %s\n"
+const row = "%-40s %8s %8s %6s   %s\n"
 
 func (t *table) head() { fmt.Fprintf(t.out, row, "", "grader", "go test", "ratio", "target") }
 

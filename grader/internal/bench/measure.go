@@ -74,9 +74,17 @@ func tolerate(err error, u used, code int) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, u.output)
+		return fmt.Errorf("%w\n%s", err, tail(u.output))
 	}
 	return nil
+}
+
+// tail keeps a message readable.
+func tail(output string) string {
+	if n := len(output) - 4000; n > 0 {
+		return "… " + output[n:]
+	}
+	return output
 }
 
 // group is what one call of go test can run.
@@ -123,7 +131,7 @@ func (b *bench) goTest(katas []*course.Kata, flags ...string) (used, error) {
 			return total, err
 		}
 		if strings.Contains(u.output, "[build failed]") || strings.Contains(u.output, "[setup failed]") {
-			return total, fmt.Errorf("go test has nothing to compare with:\n%s", u.output)
+			return total, fmt.Errorf("go test has nothing to compare with:\n%s", tail(u.output))
 		}
 		total.add(u)
 	}

@@ -24,7 +24,7 @@ func (b *bench) check(t *table) error {
 		if err := b.chill(b.ours); err != nil {
 			return err
 		}
-		u, err := b.grade("check", b.stage)
+		u, err := b.grade(b.selected("check")...)
 		if err != nil {
 			return err
 		}
@@ -43,9 +43,18 @@ func (b *bench) check(t *table) error {
 	return nil
 }
 
+// selected is a command on the katas that are compared.
+func (b *bench) selected(command string) []string {
+	args := []string{command}
+	for _, k := range b.katas {
+		args = append(args, k.Path)
+	}
+	return args
+}
+
 // warm builds what both sides depend on.
 func (b *bench) warm() error {
-	u, err := b.grade("check", b.stage)
+	u, err := b.grade(b.selected("check")...)
 	if err != nil {
 		return err
 	}
@@ -58,12 +67,12 @@ func (b *bench) warm() error {
 
 // unchanged measures a second check of the same files.
 func (b *bench) unchanged(t *table) error {
-	if _, err := b.grade("check", b.stage); err != nil {
+	if _, err := b.grade(b.selected("check")...); err != nil {
 		return err
 	}
 	var mine []used
 	for range b.rounds {
-		u, err := b.grade("check", b.stage)
+		u, err := b.grade(b.selected("check")...)
 		if err != nil {
 			return err
 		}

@@ -219,7 +219,7 @@ func (r *renderer) inline(n ast.Node, attrs []color.Attribute) []term.Span {
 	case *ast.Text:
 		s := string(util.UnescapePunctuations(n.Value(r.source)))
 		if n.SoftLineBreak() || n.HardLineBreak() {
-			s += " "
+			s += "\n"
 		}
 		return []term.Span{{Text: s, Attrs: attrs}}
 	case *ast.String:

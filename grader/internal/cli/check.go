@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/roadkata/roadkata/grader/internal/course"
+	"github.com/roadkata/roadkata/grader/internal/doctor"
 	"github.com/roadkata/roadkata/grader/internal/grade"
 	"github.com/roadkata/roadkata/grader/internal/report"
 )
@@ -81,13 +83,31 @@ func checkRun(ctx context.Context, o *CheckOptions) error {
 	if err := write(o.Out, r, o.Report(o.Verbose)); err != nil {
 		return err
 	}
-	if len(sel.Katas) == 0 {
+	if len(sel.Katas) == 0 && len(sel.Items) > 0 {
 		return o.onlyPlanned(append(o.Selectors, o.Topics...)...)
 	}
 	if code := r.ExitCode(); code != 0 {
+		o.explainBuilds(ctx, r)
 		return exitCode(code)
 	}
 	return nil
+}
+
+// explainBuilds looks whether builds that failed for no kata's fault failed for
+// the go command's.
+func (o *CheckOptions) explainBuilds(ctx context.Context, r *grade.Report) {
+	unbuilt := func(k grade.Kata) bool {
+		return k.Status == grade.Broken && slices.ContainsFunc(k.Problems, func(p course.Problem) bool { return p.Kind == "build" })
+	}
+	if !slices.ContainsFunc(r.Katas, unbuilt) {
+		return
+	}
+	for _, finding := range doctor.Go(ctx, o.course, o.Lang) {
+		if finding.Level == doctor.Missing {
+			o.errorf("%s", finding.Text)
+			o.hintf("%s", finding.Next)
+		}
+	}
 }
 
 // Selection is what was asked for; where nothing was, it is where the learner stands.

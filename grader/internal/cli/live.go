@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"sync"
 	"time"
 
 	"github.com/roadkata/roadkata/grader/internal/suite"
+	"github.com/roadkata/roadkata/grader/internal/term"
 )
 
 // live is the one line on a terminal that says what goes on.
@@ -17,8 +17,9 @@ type live struct {
 	quit  chan struct{}
 	gone  chan struct{}
 
-	mu   sync.Mutex
-	last suite.Step
+	mu    sync.Mutex
+	last  suite.Step
+	drawn int // how often
 }
 
 // startLive draws the line until it is stopped; it stays dumb where nobody looks.
@@ -51,24 +52,28 @@ func (l *live) draw() {
 	defer close(l.gone)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	drawn := false
-	for i := 0; ; i++ {
+	for {
 		select {
 		case <-l.quit:
-			if drawn {
-				_, _ = io.WriteString(l.f.Err, "\r\x1b[K")
-			}
+			_, _ = io.WriteString(l.f.Err, wipe)
 			return
 		case <-tick.C:
-			drawn = true
-			fmt.Fprintf(l.f.Err, "\r\x1b[K%s %s", l.f.errStyle().Name(spinner[i%len(spinner)]), l.text())
+			_, _ = io.WriteString(l.f.Err, wipe+l.line())
 		}
 	}
 }
 
-func (l *live) text() string {
+// wipe goes back to the line's start and empties it.
+const wipe = "\r\x1b[K"
+
+func (l *live) line() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.drawn++
+	return l.f.errStyle().Name(spinner[l.drawn%len(spinner)]) + " " + term.Cut(l.text(), l.f.Width-3)
+}
+
+func (l *live) text() string {
 	seconds := int(time.Since(l.began).Seconds())
 	if l.last.Done == 0 {
 		return l.f.T("live.build", seconds)

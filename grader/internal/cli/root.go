@@ -14,6 +14,7 @@ import (
 // learner stands.
 func NewCmdRoot(f *Factory) *cobra.Command {
 	verbose := false
+	f.Watch = watchRun
 	root := &cobra.Command{
 		Use:           "grader",
 		Short:         f.T("cmd.root"),
@@ -25,6 +26,7 @@ func NewCmdRoot(f *Factory) *cobra.Command {
 		RunE:          func(*cobra.Command, []string) error { return statusRun(f, verbose) },
 	}
 	root.Flags().BoolVarP(&verbose, "verbose", "v", false, f.T("flag.status.verbose"))
+	root.SuggestionsMinimumDistance = 2
 	persistentFlags(root, f)
 	root.AddCommand(
 		NewCmdList(f, nil),
@@ -36,7 +38,9 @@ func NewCmdRoot(f *Factory) *cobra.Command {
 		NewCmdReset(f, nil),
 		NewCmdDoctor(f, nil),
 		NewCmdCompletion(f, nil),
+		NewCmdWatch(f, nil),
 	)
+	root.AddCommand(authorCommands(f)...)
 	speak(root, f)
 	return root
 }

@@ -35,6 +35,7 @@ type Kata struct {
 	Dir        string // absolute
 	Root       string // the workspace
 	ModuleDir  string // the module that it is built in
+	ModulePath string
 	ImportPath string
 	Package    string
 	Kind       Kind
@@ -168,7 +169,7 @@ func loadKata(root, dir string) *Kata {
 func (k *Kata) locateModule() {
 	for d := k.Dir; ; d = filepath.Dir(d) {
 		if mod, err := modulePath(filepath.Join(d, "go.mod")); err == nil {
-			k.ModuleDir = d
+			k.ModuleDir, k.ModulePath = d, mod
 			k.ImportPath = path.Join(mod, filepath.ToSlash(strings.TrimPrefix(k.Dir, d)))
 			return
 		}

@@ -49,6 +49,17 @@ const enoughDisk = 3 << 30
 func Examine(ctx context.Context, dir string, l msg.Lang) []Finding {
 	d := &doctor{ctx: ctx, lang: l, env: map[string]string{}}
 	d.course, d.courseErr = course.Load(dir)
+	return d.examine()
+}
+
+// Go looks only at the go command and what the course asks of it.
+func Go(ctx context.Context, c *course.Course, l msg.Lang) []Finding {
+	d := &doctor{ctx: ctx, lang: l, env: map[string]string{}, course: c}
+	d.goCommand()
+	return d.findings
+}
+
+func (d *doctor) examine() []Finding {
 	d.goCommand()
 	d.race()
 	d.workspace()

@@ -4,6 +4,7 @@ package msg
 var table = map[string]text{
 	// Verdicts.
 	"kata.broken":       {"This kata or the grader is at fault, not your code. Please report it with the lines below.", "问题出在这道练习或评判器，不在你的代码。请连同下面几行一起反馈。"},
+	"kata.unbuilt":      {"It could not be built, and your code is not the reason. `grader doctor` looks at this machine.", "无法编译，原因不在你的代码。`grader doctor` 可以检查这台机器。"},
 	"kata.cached":       {"unchanged", "未改动"},
 	"kata.failed":       {"not passed yet", "尚未通过"},
 	"kata.open":         {"started, not checked yet", "已动手，尚未检查"},
@@ -14,8 +15,8 @@ var table = map[string]text{
 	"intents.all":         {"all %d intents", "%d 个考点全部通过"},
 	"intents.all.one":     {"%d intent", "%d 个考点通过"},
 	"intents.some":        {"%d of %d intents", "考点 %d/%d"},
-	"intents.waiting":     {"%d intents wait until your code compiles", "%d 个考点要等代码能编译才能运行"},
-	"intents.waiting.one": {"%d intent waits until your code compiles", "%d 个考点要等代码能编译才能运行"},
+	"intents.waiting":     {"%d intents wait until that is mended", "先解决上面的问题，%d 个考点才能运行"},
+	"intents.waiting.one": {"%d intent waits until that is mended", "先解决上面的问题，%d 个考点才能运行"},
 
 	"because.deadlock": {"deadlock", "死锁"},
 	"because.exit":     {"the process ended early", "进程提前退出"},

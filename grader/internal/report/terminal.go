@@ -51,13 +51,18 @@ func (t *terminal) say(key string, args ...any) string { return t.lang.T(key, ar
 func (t *terminal) kata(k *grade.Kata) {
 	t.heading(k)
 	if k.Status == grade.Broken {
-		t.Para(2, t.say("kata.broken"), t.Bad)
+		t.Para(2, t.fault(k), t.Bad)
 	}
 	for _, what := range k.Unchecked {
 		t.Marked(2, t.Warn("!"), t.unchecked(what), t.Warn)
 	}
-	for i := range k.Problems {
-		t.problem(&k.Problems[i])
+	at := ""
+	for _, p := range k.Problems {
+		if p.At != "" && p.At != at {
+			t.Line(2, t.Name(p.At))
+		}
+		at = p.At
+		t.Para(6, p.Text, nil)
 	}
 	t.intents(k)
 	t.nextStep(k)
@@ -69,6 +74,16 @@ func (t *terminal) unchecked(what string) string {
 		return t.say("unchecked.race")
 	}
 	return t.say("unchecked.other", what)
+}
+
+// fault says whose it is: a build that fails for no file of the kata's fails for
+// the machine's reasons.
+func (t *terminal) fault(k *grade.Kata) string {
+	other := func(p course.Problem) bool { return p.Kind != "build" }
+	if len(k.Problems) > 0 && !slices.ContainsFunc(k.Problems, other) {
+		return t.say("kata.unbuilt")
+	}
+	return t.say("kata.broken")
 }
 
 func (t *terminal) heading(k *grade.Kata) {
@@ -115,13 +130,6 @@ func (t *terminal) mark(s grade.Status) string {
 	return t.Dim("○")
 }
 
-func (t *terminal) problem(p *course.Problem) {
-	if p.At != "" {
-		t.Line(2, t.Name(p.At))
-	}
-	t.Para(6, p.Text, nil)
-}
-
 // intents writes what did not pass; all of them where the learner looks at a
 // single kata.
 func (t *terminal) intents(k *grade.Kata) {
@@ -134,7 +142,7 @@ func (t *terminal) intents(k *grade.Kata) {
 			waiting++
 			continue
 		}
-		if in.Status == grade.Passed && !all {
+		if in.Status == grade.Passed && !all || in.Status == grade.Broken && in.Because == nil {
 			continue
 		}
 		if in.Step != step {
@@ -215,19 +223,17 @@ func (t *terminal) output(in *grade.Intent) {
 	t.more(len(lines) - len(shown))
 }
 
-var position = regexp.MustCompile(`^\s+[^\s:]+\.go:\d+: `)
-
 // news returns the lines of the output that the explanation does not hold already.
 func news(in *grade.Intent) []string {
 	known := map[string]bool{"": true}
 	if in.Because != nil {
 		for line := range strings.Lines(in.Because.Text) {
-			known[strings.TrimSpace(line)] = true
+			known[bare(line)] = true
 		}
 	}
 	var out []string
 	for _, l := range in.Output {
-		if known[strings.TrimSpace(position.ReplaceAllString(l, ""))] || testifyField.MatchString(l) {
+		if known[bare(l)] || noise.MatchString(l) {
 			continue
 		}
 		out = append(out, strings.ReplaceAll(strings.TrimRight(l, " \t"), "\t", "    "))
@@ -235,9 +241,17 @@ func news(in *grade.Intent) []string {
 	return out
 }
 
-// testifyField matches the parts of testify's report that the explanation holds
-// or that speak of the suite's own files.
-var testifyField = regexp.MustCompile(`^\s+(Error Trace|Error|Test|Messages):\s`)
+var (
+	position  = regexp.MustCompile(`^\s+[^\s:]+\.go:\d+: `)
+	recovered = regexp.MustCompile(` \[recovered[^\]]*\]$`)
+	// noise is what testify and the race detector say of themselves.
+	noise = regexp.MustCompile(`^\s+(Error Trace|Error|Test|Messages):\s|^=+$|race detected during execution of test`)
+)
+
+// bare is a line without what go test and the runtime add to it.
+func bare(line string) string {
+	return strings.TrimSpace(recovered.ReplaceAllString(position.ReplaceAllString(line, ""), ""))
+}
 
 func (t *terminal) nextStep(k *grade.Kata) {
 	switch {

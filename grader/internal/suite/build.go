@@ -36,9 +36,9 @@ func (b *builder) group(layouts []*layout) []*program {
 	index := map[groupKey]*program{}
 	for _, l := range layouts {
 		k := l.pair.Kata
-		key := groupKey{module: k.ModuleDir, race: b.race(l.pair), experiment: k.Experiment}
+		key := groupKey{module: k.ModuleDir, modulePath: k.ModulePath, race: b.race(l.pair), experiment: k.Experiment}
 		if l.own || k.Solo {
-			key.alone = l.base
+			key.alone = k.Path + " " + l.pair.Variant.ID() // not from itself: its subjects may share
 		}
 		p := index[key]
 		if p == nil {
@@ -122,30 +122,33 @@ func (b *builder) link(p *program) (map[*layout][]course.Problem, error) {
 	return b.programs(p, dir, overlay)
 }
 
-// programs builds the learner's programs of pairs that are judged from outside.
+// programs builds the learner's programs of pairs that are judged from outside,
+// all with one go command.
 func (b *builder) programs(p *program, dir, overlay string) (map[*layout][]course.Problem, error) {
-	bad := map[*layout][]course.Problem{}
+	judged := &program{key: p.key, name: p.name}
+	args := []string{"-json", "-overlay", overlay, "-ldflags=-s -w", "-o", dir + string(filepath.Separator)}
 	for _, l := range p.layouts {
-		if l.pair.Kata.Kind != course.Program {
-			continue
+		if l.pair.Kata.Kind == course.Program && !slices.ContainsFunc(judged.layouts, func(o *layout) bool { return o.base == l.base }) {
+			judged.layouts = append(judged.layouts, l)
+			args = append(args, l.path)
 		}
-		out, ok := b.goCommand(p.key, "build", "-json", "-overlay", overlay, "-ldflags=-s -w", "-o", l.programFile(dir), l.path)
-		if err := b.ctx.Err(); err != nil {
-			return nil, err
-		}
-		if ok {
-			if _, err := os.Stat(l.programFile(dir)); err != nil {
-				return nil, fmt.Errorf("go build said nothing and left no program: %w", err)
-			}
-			continue
-		}
-		failed, err := b.blame(&program{key: p.key, layouts: []*layout{l}}, out)
-		if err != nil {
-			return nil, err
-		}
-		bad[l] = failed[l]
 	}
-	return bad, nil
+	if len(judged.layouts) == 0 {
+		return nil, nil
+	}
+	out, ok := b.goCommand(p.key, "build", args...)
+	if err := b.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if !ok {
+		return b.blame(judged, out)
+	}
+	for _, l := range judged.layouts {
+		if _, err := os.Stat(l.programFile(dir)); err != nil {
+			return nil, fmt.Errorf("go build said nothing and left no program: %w", err)
+		}
+	}
+	return nil, nil
 }
 
 func (l *layout) programFile(dir string) string {
@@ -175,7 +178,12 @@ func writeOverlay(dir string, replace map[string]string) (string, error) {
 
 // goCommand runs the go command in the group's module and returns what it printed.
 func (b *builder) goCommand(key groupKey, verb string, args ...string) ([]byte, bool) {
-	all := []string{verb, "-buildvcs=false"}
+	// The linker drops DWARF in any case (-s -w); not making it saves the compiler
+	// a quarter of its time. Suites of the learner's that are merged for verify
+	// need no inlining either: nobody counts their allocations.
+	all := []string{verb, "-buildvcs=false",
+		"-gcflags=" + key.modulePath + "/...=-dwarf=false",
+		"-gcflags=" + key.modulePath + "/.../" + virtualDir + "/suites-...=-dwarf=false -l"}
 	if key.race {
 		all = append(all, "-race")
 	}
@@ -210,7 +218,8 @@ func (b *builder) blame(p *program, out []byte) (map[*layout][]course.Problem, e
 	bad := map[*layout][]course.Problem{}
 	for _, f := range fails {
 		for _, l := range p.layouts {
-			if f.pkg == l.path || f.pkg == l.suitePath() || strings.HasPrefix(f.pkg, l.path+"/") || l.mentioned(f.text.String()) {
+			ofSuite := f.pkg == l.suitePath() && l.merge == nil // a merged package speaks of one of its suites: see mentioned
+			if f.pkg == l.path || ofSuite || strings.HasPrefix(f.pkg, l.path+"/") || l.mentioned(f.text.String()) {
 				bad[l] = append(bad[l], l.problems(f)...)
 			}
 		}

@@ -106,6 +106,7 @@ func (e *engine) all(pairs []*Pair) error {
 func (e *engine) arrange(pairs []*Pair) []*layout {
 	var out []*layout
 	index := map[string]*layout{}
+	merges := e.b.merges(pairs)
 	for _, p := range pairs {
 		name := filepath.Join(p.Kata.Dir, p.slug())
 		if l := index[name]; l != nil && l.pair.Variant == p.Variant && l.pair.NoRace == p.NoRace {
@@ -120,7 +121,7 @@ func (e *engine) arrange(pairs []*Pair) []*layout {
 			e.finish(&Result{Pair: p, Compile: p.Variant.Problems})
 			continue
 		}
-		l, problems := arrange(p, e.b.tmp)
+		l, problems := arrange(p, e.b.tmp, merges[p.Variant])
 		if len(problems) > 0 {
 			e.finish(e.failed(l, problems))
 			continue
@@ -191,11 +192,11 @@ func (e *engine) fitsReference(l *layout) (bool, error) {
 	if len(p.Variant.Problems) > 0 {
 		return false, nil
 	}
-	ref, problems := arrange(&p, e.b.tmp)
+	ref, problems := arrange(&p, e.b.tmp, nil)
 	if len(problems) > 0 {
 		return false, nil
 	}
-	prog := e.b.newProgram(groupKey{module: p.Kata.ModuleDir, race: e.b.race(&p), experiment: p.Kata.Experiment}, 0)
+	prog := e.b.newProgram(groupKey{module: p.Kata.ModuleDir, modulePath: p.Kata.ModulePath, race: e.b.race(&p), experiment: p.Kata.Experiment}, 0)
 	prog.name += "ref"
 	prog.layouts = []*layout{ref}
 	bad, err := e.b.build(prog)

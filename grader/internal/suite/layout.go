@@ -40,10 +40,19 @@ type layout struct {
 	tests []testFunc
 	files map[string]string // virtual file → real file; Go files are spliced copies
 	own   bool              // must be linked alone
+	merge *renames          // the suite shares a package with others; nil: it has its own
 
 	// back maps virtual folders to what a person knows, for messages.
 	learner map[string]bool // real paths of the variant's files
 	real    map[string]bool // real paths of all Go files
+}
+
+// symbol is what the suite's package calls a test.
+func (l *layout) symbol(test string) string {
+	if l.merge != nil {
+		return test + l.merge.suffix
+	}
+	return test
 }
 
 // testFunc is one test of a suite, or an example with its wanted output.
@@ -106,14 +115,19 @@ func folder(k *course.Kata, s string) string {
 
 var unsafeName = regexp.MustCompile(`[^A-Za-z0-9_]+`)
 
-// arrange lays a pair out below tmp, where spliced copies are written.
-func arrange(p *Pair, tmp string) (*layout, []course.Problem) {
+// arrange lays a pair out below tmp, where spliced copies are written. merge is
+// nil for a suite that gets a package of its own.
+func arrange(p *Pair, tmp string, merge *renames) (*layout, []course.Problem) {
 	k := p.Kata
 	l := &layout{pair: p, pairs: []*Pair{p}, files: map[string]string{}, learner: map[string]bool{}, real: map[string]bool{}}
 	slug := p.slug()
 	l.base = k.AuthorPath(virtualDir, p.packageSlug())
 	l.path = path.Join(k.ImportPath, course.AuthorDir, virtualDir, p.packageSlug())
 	l.suite = k.AuthorPath(virtualDir, slug, suiteDir)
+	if merge != nil {
+		l.merge = merge
+		l.suite = p.mergedSuite()
+	}
 
 	pkg, err := givenFiles(k)
 	if err != nil {
@@ -171,6 +185,9 @@ func (w *splicer) add(rel, file string, inSuite bool) {
 		virtual = filepath.Join(l.suite, filepath.FromSlash(rel))
 		if name, ok := strings.CutSuffix(virtual, "_test.go"); ok {
 			virtual = name + ".go"
+		}
+		if l.merge != nil {
+			virtual = mergedName(l.merge.suffix, virtual)
 		}
 	}
 	if !strings.HasSuffix(rel, ".go") {
@@ -263,17 +280,25 @@ func (w *splicer) problem(kind, at, text string) {
 func splice(fset *token.FileSet, f *ast.File, text, file string, l *layout) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "//line %s:1:1\n", filepath.ToSlash(file))
-	from := 0
+	var edits []edit
 	own := l.pair.Kata.ImportPath
 	for _, im := range f.Imports {
 		p, err := strconv.Unquote(im.Path.Value)
 		if err != nil || (p != own && !strings.HasPrefix(p, own+"/")) {
 			continue
 		}
-		start, end := fset.PositionFor(im.Path.Pos(), false).Offset, fset.PositionFor(im.Path.End(), false).Offset
-		b.WriteString(text[from:start])
-		b.WriteString(strconv.Quote(l.path + strings.TrimPrefix(p, own)))
-		from = end
+		edits = append(edits, edit{fset.PositionFor(im.Path.Pos(), false).Offset, fset.PositionFor(im.Path.End(), false).Offset,
+			strconv.Quote(l.path + strings.TrimPrefix(p, own))})
+	}
+	if l.merge != nil {
+		edits = append(edits, l.merge.edits[file]...)
+	}
+	slices.SortFunc(edits, func(a, b edit) int { return a.at - b.at })
+	from := 0
+	for _, e := range edits {
+		b.WriteString(text[from:e.at])
+		b.WriteString(e.text)
+		from = e.end
 	}
 	b.WriteString(text[from:])
 	return b.String()

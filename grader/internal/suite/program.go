@@ -17,7 +17,8 @@ type program struct {
 
 // groupKey tells which pairs may share a program.
 type groupKey struct {
-	module     string
+	module     string // its folder
+	modulePath string
 	race       bool
 	experiment string
 	alone      string // the pair's slug where it must not share
@@ -36,7 +37,7 @@ const (
 // a name of its own, with its records.
 func wrapperSource(p *program) ([]byte, error) {
 	type test struct {
-		Func, Name, Pkg string
+		Func, Name, Symbol, Pkg string
 		testFunc
 	}
 	type view struct {
@@ -51,7 +52,7 @@ func wrapperSource(p *program) ([]byte, error) {
 		name := "s" + itoa(i)
 		v.Imports = append(v.Imports, struct{ Name, Path string }{name, l.suitePath()})
 		for _, t := range l.tests {
-			v.Tests = append(v.Tests, test{Func: wrapped(i, t.name), Name: t.name, Pkg: name, testFunc: t})
+			v.Tests = append(v.Tests, test{Func: wrapped(i, t.name), Name: t.name, Symbol: l.symbol(t.name), Pkg: name, testFunc: t})
 		}
 	}
 	var buf bytes.Buffer
@@ -177,9 +178,9 @@ var _ = example
 {{range .Tests}}
 func {{.Func}}(t *testing.T) {
 	{{- if .Example}}
-	run(t, "{{.Name}}", func(t *testing.T) { example(t, {{.Pkg}}.{{.Name}}, {{printf "%q" .Output}}, {{.Unordered}}) })
+	run(t, "{{.Name}}", func(t *testing.T) { example(t, {{.Pkg}}.{{.Symbol}}, {{printf "%q" .Output}}, {{.Unordered}}) })
 	{{- else}}
-	run(t, "{{.Name}}", {{.Pkg}}.{{.Name}})
+	run(t, "{{.Name}}", {{.Pkg}}.{{.Symbol}})
 	{{- end}}
 }
 {{end}}`))

@@ -20,7 +20,7 @@ func Sources(v *course.Variant, tmp string) (*Source, error) {
 	if p.Subject == nil {
 		p.Examples = true // the hidden suite is of no interest here
 	}
-	l, problems := arrange(p, tmp)
+	l, problems := arrange(p, tmp, nil)
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("%s: %s", v.ID(), problems[0])
 	}

@@ -6,7 +6,9 @@ package term
 
 import (
 	"io"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/fatih/color"
 	"github.com/mattn/go-runewidth"
@@ -71,6 +73,14 @@ func Pad(text string, width int) string {
 	return text
 }
 
+// Cut shortens text to at most width cells; 0 leaves it as it is.
+func Cut(text string, width int) string {
+	if width <= 0 {
+		return text
+	}
+	return cells.Truncate(text, width, "…")
+}
+
 // Bar draws done of total as a bar of width cells.
 func (s Style) Bar(done, total, width int) string {
 	full := 0
@@ -99,23 +109,34 @@ func (s Style) Wrap(text string, indent int) []string {
 }
 
 // Flow sets spans as a paragraph in lines of at most room cells; a room of 0 is
-// endless. A word that is longer than a line stays whole, as it may be a path.
+// endless. A word that is longer than a line stays whole, as it may be a path. A
+// line end in the text counts as a blank, but not beside Chinese, which has none.
 func (s Style) Flow(spans []Span, room int) []string {
 	f := &flow{style: s, room: room}
 	var before rune
+	ended := false // by a line end, of which the next rune says what it means
 	for _, span := range spans {
 		for _, r := range span.Text {
-			switch {
-			case r == ' ' || r == '\n' || r == '\t':
+			switch r {
+			case '\n':
+				f.endWord()
+				ended = true
+				continue
+			case ' ', '\t':
 				f.endWord()
 				f.gap++
-			case mayBreak(before, r):
-				f.endWord()
-				fallthrough
-			default:
-				f.add(r, span.Attrs)
+				before, ended = r, false
+				continue
 			}
-			before = r
+			if ended && before != ' ' && !adjoin(before, r) {
+				f.gap++
+			}
+			if mayBreak(before, r) {
+				f.endWord()
+			}
+			f.word = extend(f.word, string(r), span.Attrs)
+			f.wordWidth += cells.RuneWidth(r)
+			before, ended = r, false
 		}
 	}
 	f.endWord()
@@ -127,20 +148,20 @@ type flow struct {
 	style     Style
 	room      int
 	lines     []string
-	line      strings.Builder
+	line      []Span
 	used      int
 	gap       int // blanks before the word
 	word      []Span
 	wordWidth int
 }
 
-func (f *flow) add(r rune, attrs []color.Attribute) {
-	if n := len(f.word); n > 0 && sameAttrs(f.word[n-1].Attrs, attrs) {
-		f.word[n-1].Text += string(r)
-	} else {
-		f.word = append(f.word, Span{string(r), attrs})
+// extend adds text, to the last span if that looks the same.
+func extend(spans []Span, text string, attrs []color.Attribute) []Span {
+	if n := len(spans); n > 0 && slices.Equal(spans[n-1].Attrs, attrs) {
+		spans[n-1].Text += text
+		return spans
 	}
-	f.wordWidth += cells.RuneWidth(r)
+	return append(spans, Span{text, attrs})
 }
 
 func (f *flow) endWord() {
@@ -150,24 +171,35 @@ func (f *flow) endWord() {
 	if f.room > 0 && f.used > 0 && f.used+f.gap+f.wordWidth > f.room {
 		f.endLine()
 	}
-	if f.used > 0 {
-		f.line.WriteString(strings.Repeat(" ", f.gap))
+	if f.used > 0 && f.gap > 0 {
+		f.line = extend(f.line, strings.Repeat(" ", f.gap), f.between())
 		f.used += f.gap
 	}
 	for _, w := range f.word {
-		f.line.WriteString(f.style.Paint(w.Text, w.Attrs...))
+		f.line = extend(f.line, w.Text, w.Attrs)
 	}
 	f.used += f.wordWidth
 	f.word, f.wordWidth, f.gap = nil, 0, 0
+}
+
+// between is how a blank looks: as its neighbours, if they look the same.
+func (f *flow) between() []color.Attribute {
+	if last := f.line[len(f.line)-1].Attrs; slices.Equal(last, f.word[0].Attrs) {
+		return last
+	}
+	return nil
 }
 
 func (f *flow) endLine() {
 	if f.used == 0 {
 		return
 	}
-	f.lines = append(f.lines, f.line.String())
-	f.line.Reset()
-	f.used, f.gap = 0, 0
+	var b strings.Builder
+	for _, span := range f.line {
+		b.WriteString(f.style.Paint(span.Text, span.Attrs...))
+	}
+	f.lines = append(f.lines, b.String())
+	f.line, f.used, f.gap = nil, 0, 0
 }
 
 const (
@@ -181,20 +213,17 @@ func mayBreak(before, r rune) bool {
 	if before == 0 || strings.ContainsRune(startsNoLine, r) || strings.ContainsRune(endsNoLine, before) {
 		return false
 	}
-	return cells.RuneWidth(before) == 2 || cells.RuneWidth(r) == 2
+	return wide(before) || wide(r)
 }
 
-func sameAttrs(a, b []color.Attribute) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
+// adjoin reports whether two lines join without a blank: Chinese with Chinese,
+// and anything with Chinese punctuation.
+func adjoin(before, r rune) bool {
+	punct := func(r rune) bool { return wide(r) && unicode.IsPunct(r) }
+	return wide(before) && wide(r) || punct(before) || punct(r)
 }
+
+func wide(r rune) bool { return cells.RuneWidth(r) == 2 }
 
 // Sheet collects lines, to be written in one go.
 type Sheet struct {

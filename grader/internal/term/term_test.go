@@ -53,3 +53,27 @@ func TestPad(t *testing.T) {
 		t.Errorf("Pad(工作池, 8) = %q, want two blanks: it takes six cells", got)
 	}
 }
+
+func TestCut(t *testing.T) {
+	for _, c := range []struct {
+		width int
+		want  string
+	}{{0, "工作池 pool"}, {11, "工作池 pool"}, {6, "工作…"}} {
+		if got := Cut("工作池 pool", c.width); got != c.want {
+			t.Errorf("Cut(工作池 pool, %d) = %q, want %q", c.width, got, c.want)
+		}
+	}
+}
+
+func TestFlowJoinsLines(t *testing.T) {
+	for text, want := range map[string]string{
+		"one\ntwo":  "one two",
+		"一切正常。\n可是": "一切正常。可是",
+		"使用\nGo 语言": "使用Go 语言",
+		"one \ntwo": "one two",
+	} {
+		if got := (Style{}).Flow([]Span{{Text: text}}, 0); len(got) != 1 || got[0] != want {
+			t.Errorf("Flow(%q) = %q, want %q", text, got, want)
+		}
+	}
+}

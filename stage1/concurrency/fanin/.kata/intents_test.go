@@ -35,10 +35,15 @@ func bubble(t *testing.T, f func(t *testing.T, ctx context.Context, cancel conte
 	})
 }
 
-// goroutines counts those that live. (runtime.NumGoroutine may still count one that has just ended.)
-func goroutines() int {
+// goroutines counts those that live in the bubble. (runtime.NumGoroutine counts all, even one that has just ended.)
+func goroutines() (n int) {
 	stacks := make([]byte, 1<<20)
-	return 1 + strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "\n\ngoroutine ")
+	for line := range strings.Lines(string(stacks[:runtime.Stack(stacks, true)])) {
+		if strings.HasPrefix(line, "goroutine ") && strings.Contains(line, "synctest bubble") {
+			n++
+		}
+	}
+	return n
 }
 
 type mergeFunc func(ctx context.Context, inputs ...<-chan int) <-chan int
@@ -101,7 +106,10 @@ func take[T any](out <-chan T) (values []T, closed bool) {
 func TestMergeAll(t *testing.T) {
 	bubble(t, func(t *testing.T, ctx context.Context, _ context.CancelFunc) {
 		numbers, letters := []any{1, nil, 2, 0, nil}, []any{"a", "b", "", "c", "d"}
-		out := fanin.Merge(ctx, open(numbers...), open(letters...))
+		a, b := open(numbers...), open(letters...)
+		defer close(a)
+		defer close(b)
+		out := fanin.Merge(ctx, a, b)
 		var gotNumbers, gotLetters []any
 		got, _ := take(out)
 		for _, v := range got {
@@ -167,8 +175,10 @@ func TestNilInputs(t *testing.T) {
 //kata:zh Merge：一个没有动静的输入不会拖住其他输入。
 func TestMergeStalledInput(t *testing.T) {
 	bubble(t, func(t *testing.T, ctx context.Context, _ context.CancelFunc) {
-		silent := open[int]()
-		got, _ := take(fanin.Merge(ctx, silent, open(1, 2, 3), silent))
+		silent, talking := open[int](), open(1, 2, 3)
+		defer close(silent)
+		defer close(talking)
+		got, _ := take(fanin.Merge(ctx, silent, talking, silent))
 		if want := []int{1, 2, 3}; !slices.Equal(got, want) {
 			t.Errorf("Merge of a silent input, one with [1 2 3] and a silent one gave %v, want %v", got, want)
 		}
@@ -199,7 +209,11 @@ func TestBackpressure(t *testing.T) {
 				t.Fatalf("3 inputs, %d values received: %d have been taken from the inputs, %d are held; want at most %d",
 					received, taken, held, most)
 			}
-			<-out
+			select {
+			case <-out:
+			default:
+				t.Fatalf("3 inputs with 50 values each: no value comes out after %d", received)
+			}
 		}
 	})
 }
@@ -212,7 +226,11 @@ func TestAbandonedConsumer(t *testing.T) {
 		before := goroutines()
 		out := merge(ctx, open(1, 4, 7), open(2, 5, 8), open(3, 6, 9))
 		synctest.Wait()
-		<-out
+		select {
+		case <-out:
+		default:
+			t.Error("3 inputs with values: no value comes out")
+		}
 		synctest.Wait()
 		cancel()
 		synctest.Wait()
@@ -269,8 +287,10 @@ func TestInputsSlice(t *testing.T) {
 		inputs := []<-chan int{closed[int](), nil, closed(1), closed(2, 3)}
 		kept := slices.Clone(inputs)
 		take(merge(ctx, inputs...))
-		if !slices.Equal(inputs, kept) {
-			t.Errorf("merging changed the slice of inputs from %v to %v", kept, inputs)
+		for i := range inputs {
+			if inputs[i] != kept[i] {
+				t.Errorf("merging changed element %d of the caller's slice of %d inputs", i, len(inputs))
+			}
 		}
 
 		a, b := open(1), open(2)
@@ -344,6 +364,7 @@ func TestOrderedStable(t *testing.T) {
 func TestOrderedInTime(t *testing.T) {
 	bubble(t, func(t *testing.T, ctx context.Context, _ context.CancelFunc) {
 		a, b := open[int](), open(2, 3)
+		defer close(b)
 		out := fanin.MergeOrdered(ctx, cmp.Compare[int], a, b)
 		step := func(what string, want ...int) {
 			t.Helper()

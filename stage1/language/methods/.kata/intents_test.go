@@ -178,7 +178,7 @@ func TestAbsentIsLeftOut(t *testing.T) {
 		{methods.Team{Mail: mail, Pager: pager}, []methods.Notifier{mail, pager}, "mail, pager"},
 	} {
 		if got := c.team.Notifiers(); !slices.Equal(got, c.want) {
-			t.Errorf("a team with %s: Notifiers() = %#v, want %#v", c.text, got, c.want)
+			t.Errorf("a team with %s: Notifiers() = %s, want %s", c.text, titles(got), titles(c.want))
 		}
 	}
 }
@@ -206,6 +206,22 @@ func sent(t *testing.T, q *methods.Queue, what string, want ...string) {
 	if got := q.Sent(); !slices.Equal(got, want) {
 		t.Errorf("%s: Sent() = %q, want %q", what, got, want)
 	}
+}
+
+// titles writes notifiers as their titles, and a typed nil as what it is.
+func titles(ns []methods.Notifier) string {
+	all := []string{}
+	for _, n := range ns {
+		switch q, ok := n.(*methods.Queue); {
+		case !ok:
+			all = append(all, fmt.Sprintf("a %T", n))
+		case q == nil:
+			all = append(all, fmt.Sprintf("a nil %T", n))
+		default:
+			all = append(all, q.Title)
+		}
+	}
+	return fmt.Sprintf("%q", all)
 }
 
 // A fake is a Notifier that records the calls and is no Flusher.

@@ -221,6 +221,18 @@ func TestReadsLongLines(t *testing.T) {
 	if len(got.stderr) > 10_000 {
 		t.Errorf("three lines that are too long make %d bytes of messages", len(got.stderr))
 	}
+
+	stdout, memory := feed(t, func(w io.Writer) {
+		piece := bytes.Repeat([]byte("endless "), 128<<10)
+		for range 100 {
+			w.Write(piece)
+		}
+		io.WriteString(w, "\n"+line("/next")+"\n")
+	}, "parse")
+	if records := paths(t, stdout); len(records) != 1 || memory > memoryLimit {
+		t.Errorf("one line of 100 MiB and a short one: parse printed %q and used %d MiB, want the short one and at most %d MiB",
+			records, memory>>20, memoryLimit>>20)
+	}
 }
 
 // —— helpers of all steps ——

@@ -50,8 +50,8 @@ func TestFollowWaitsForTheRestOfALine(t *testing.T) {
 	log := write(t, t.TempDir(), "access.log", line("/1"))
 	f := follow(t, log)
 	f.expect("/1")
-	whole := line("/in-pieces") + "\n"
-	for _, piece := range []string{whole[:20], whole[20:60], whole[60:]} {
+	// The second piece ends where the line could, but amid its size.
+	for _, piece := range []string{`203.0.113.7 - - [10/Oct/2025`, `:13:55:36 +0000] "GET /in-pieces HTTP/1.1" 200 1`, `0 "-" "test"`, "\n"} {
 		size := appendTo(t, log, piece)
 		f.awaitRead(log, size)
 	}
@@ -194,7 +194,9 @@ func TestInterruptEndsTheOtherCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Far more than a pipe holds: when it is written, the program is reading.
-		io.WriteString(stdin, strings.Repeat(line("/")+"\n", 10_000))
+		if _, err := io.WriteString(stdin, strings.Repeat(line("/")+"\n", 10_000)); err != nil {
+			t.Errorf("%s does not read its stdin: %v", command, err)
+		}
 		cmd.Process.Signal(os.Interrupt)
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()

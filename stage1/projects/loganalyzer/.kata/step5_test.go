@@ -95,10 +95,15 @@ func TestReportsInTheOrderOfTheFiles(t *testing.T) {
 	a, b := newPipe(t, "a"), newPipe(t, "b")
 	cmd, result := start(t, "count", "-w", "2", a.path, b.path)
 	defer cmd.Process.Kill()
-	go func() {
-		b.feed("bad in b")
-		a.feed("bad in a")
-	}()
+	done := make(chan error, 1)
+	go func() { done <- b.feed("bad in b") }()
+	select {
+	case <-done:
+	case <-time.After(time.Second): // so it reads a first, which is all right here
+	}
+	if err := a.feed("bad in a"); err != nil {
+		t.Errorf("count -w 2 a b does not read a: %v", err)
+	}
 	got := <-result
 	if positions, want := positions(got.stderr), []string{a.path + ":1", b.path + ":1"}; !slices.Equal(positions, want) {
 		t.Errorf("count -w 2 a b, where a bad line in b is read before one in a: reported %q, want %q", positions, want)

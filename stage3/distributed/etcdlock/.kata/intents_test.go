@@ -7,12 +7,12 @@
 package etcdlock_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -268,7 +268,7 @@ func TestWaiterGivesUp(t *testing.T) {
 	cli := w.Client(t)
 	last := w.queue(cli, "middle", 3)
 	ahead := w.Entries(t, "locks/middle/")
-	cli.Await(func() bool { return watchesOf(cli, ahead[1].Key) > 0 })
+	cli.Await(func() bool { return watchesOf(cli, ahead[1].Key) > 0 || polls(cli) })
 	why := errors.New("enough waited")
 	cancel(why)
 	if _, err := w.result(middle); !errors.Is(err, why) {
@@ -276,7 +276,7 @@ func TestWaiterGivesUp(t *testing.T) {
 	}
 	w.AwaitEntries(t, "locks/middle/", 2)
 	// The last one has heard of it when it looks at the holder's key instead.
-	cli.Await(func() bool { return watchesOf(cli, ahead[0].Key) > 0 || isDone(last) })
+	cli.Await(func() bool { return watchesOf(cli, ahead[0].Key) > 0 || polls(cli) || isDone(last) })
 	last.stillWaits(t, "the first one still holds the lock: the one that it waited for had only given up")
 	w.release(holder)
 	w.release(w.get(last))
@@ -291,16 +291,19 @@ func isDone(a *attempt) bool {
 	}
 }
 
-// watchesOf counts how often a client asked for a watch of just that key.
+// watchesOf counts how often a client asked for a watch of that key.
 func watchesOf(cli *etcdtest.Client, key string) int {
 	n := 0
 	for _, w := range cli.Watches() {
-		if w.Key == key && !w.Range {
+		if w.Key == key || w.Range && strings.HasPrefix(key, w.Key) {
 			n++
 		}
 	}
 	return n
 }
+
+// polls tells whether a client has sent so many requests that it must be polling.
+func polls(cli *etcdtest.Client) bool { return cli.Counts().Requests > 30 }
 
 // One whose lease ends while it waits does not get the lock: Acquire returns ErrLost.
 //
@@ -438,10 +441,13 @@ func TestMemberLost(t *testing.T) {
 		cli := w.Client(t)
 		next := w.queue(cli, "parted", 2)
 		keys := w.Entries(t, "locks/parted/")
-		cli.Await(func() bool { return watchesAnother(cli, keys[1].Key) && cli.OpenWatches() > 0 })
-		w.Isolate(t, cli.WatchedBy(t, w.Cluster)) // this member cannot know what happens from here on
+		cli.Await(func() bool { return watchesAnother(cli, keys[1].Key) || polls(cli) })
+		isolated := cli.WatchedBy(t, w.Cluster)
+		w.Isolate(t, isolated) // this member cannot know what happens from here on
 		w.Expire(t, keys[0].Lease)
-		w.get(next)
+		l := w.get(next)
+		w.Heal(t, isolated)
+		w.release(l)
 	})
 }
 
@@ -463,10 +469,10 @@ func TestCompaction(t *testing.T) {
 		cli := w.Client(t)
 		waiter := w.queue(cli, "wait", 2)
 		key := w.Entries(t, "locks/wait/")[0].Key
-		cli.Await(func() bool { return watchesOf(cli, key) > 0 && cli.OpenWatches() > 0 })
+		cli.Await(func() bool { return watchesOf(cli, key) > 0 || polls(cli) })
 		w.away(cli, func() {})
 		// Resumed, refused, and begun anew: three watches.
-		cli.Await(func() bool { return watchesOf(cli, key) >= 3 || isDone(waiter) })
+		cli.Await(func() bool { return watchesOf(cli, key) >= 3 || polls(cli) || isDone(waiter) })
 		waiter.stillWaits(t, "the lock is held, and no more happened than that etcd compacted its history")
 		w.release(holder)
 		w.release(w.get(waiter))
@@ -494,12 +500,14 @@ func TestCompaction(t *testing.T) {
 		cli := w.Client(t)
 		leaders := w.observe(cli, "seen")
 		w.sees(leaders, "one")
-		cli.Await(func() bool { return cli.OpenWatches() > 0 })
+		cli.Await(func() bool { return cli.OpenWatches() > 0 || polls(cli) })
+		var two *etcdlock.Term
 		w.away(cli, func() {
 			w.resign(one)
-			w.campaign(leader, "seen", "two")
+			two = w.campaign(leader, "seen", "two")
 		})
 		w.sees(leaders, "two")
+		w.resign(two)
 	})
 }
 
@@ -512,10 +520,10 @@ func TestNothingMissed(t *testing.T) {
 		w.lock(w.Client(t), "gap", long)
 		key := w.Entries(t, "locks/gap/")[0]
 		cli := w.Client(t)
-		var once sync.Once
+		expire := sync.OnceFunc(func() { w.Expire(t, key.Lease) })
 		cli.BeforeWatch(func(watch etcdtest.Watch) {
 			if watch.Key == key.Key {
-				once.Do(func() { w.Expire(t, key.Lease) })
+				expire()
 			}
 		})
 		w.release(w.get(w.acquire(w.ctx, cli, "gap", long)))
@@ -538,14 +546,14 @@ func TestNothingMissed(t *testing.T) {
 		leader := w.Client(t)
 		one := w.campaign(leader, "gap", "one")
 		cli := w.Client(t)
-		var once sync.Once
-		cli.BeforeWatch(func(etcdtest.Watch) {
-			once.Do(func() {
-				w.resign(one)
-				w.campaign(leader, "gap", "two")
-			})
+		var two *etcdlock.Term
+		change := sync.OnceFunc(func() {
+			w.resign(one)
+			two = w.campaign(leader, "gap", "two")
 		})
+		cli.BeforeWatch(func(etcdtest.Watch) { change() })
 		w.sees(w.observe(cli, "gap"), "two")
+		w.resign(two)
 	})
 }
 
@@ -609,20 +617,22 @@ func TestRelease(t *testing.T) {
 //kata:zh 无论持有或尝试怎样结束，都不留下键、租约、watch 和 goroutine。
 func TestNothingLeft(t *testing.T) {
 	w := begin(t)
-	leases := len(w.Leases(t))
+	leases, goroutines := w.Leases(t), own()
 	cli := w.Client(t)
 	left := func(after string) {
 		t.Helper()
 		if list := w.Entries(t, "locks/left/"); len(list) > 0 {
 			t.Errorf("%s: still there is %v", after, list)
 		}
-		if n := len(w.Leases(t)); n != leases {
-			t.Errorf("%s: %d lease(s) are left", after, n-leases)
+		for _, lease := range w.Leases(t) {
+			if !slices.Contains(leases, lease) {
+				t.Errorf("%s: lease %x is left", after, int64(lease))
+			}
 		}
 		if !cli.Await(func() bool { return cli.OpenWatches() == 0 }) {
 			t.Errorf("%s: %d watch(es) are left", after, cli.OpenWatches())
 		}
-		if stack := w.goroutine(); stack != "" {
+		if stack := newGoroutine(goroutines); stack != "" {
 			t.Errorf("%s: a goroutine is left:\n%s", after, stack)
 		}
 	}
@@ -653,20 +663,31 @@ func TestNothingLeft(t *testing.T) {
 	}
 }
 
-// goroutine returns the stack of a goroutine that the learner's package left behind, once it had the time to end.
-func (w *world) goroutine() string {
+// own lists the goroutines that run the learner's code: their stacks by their first line's "goroutine 17".
+func own() map[string]string {
 	pkg := reflect.TypeFor[etcdlock.Lock]().PkgPath() + "."
+	found := map[string]string{}
+	buf := make([]byte, 4<<20)
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if id, _, ok := strings.Cut(stack, " ["); ok && strings.Contains(stack, pkg) {
+			found[id] = stack
+		}
+	}
+	return found
+}
+
+// newGoroutine returns the stack of a goroutine that the learner's code left running, once that has had the time to end.
+func newGoroutine(before map[string]string) string {
 	deadline := time.Now().Add(etcdtest.Patience)
 	for {
-		found := ""
-		buf := make([]byte, 1<<20)
-		for stack := range bytes.SplitSeq(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
-			if strings.Contains(string(stack), pkg) {
-				found = string(stack)
+		left := ""
+		for id, stack := range own() {
+			if _, ok := before[id]; !ok {
+				left = stack
 			}
 		}
-		if found == "" || time.Now().After(deadline) {
-			return found
+		if left == "" || time.Now().After(deadline) {
+			return left
 		}
 		runtime.Gosched()
 	}
@@ -733,7 +754,7 @@ func TestElection(t *testing.T) {
 		term *etcdlock.Term
 		err  error
 	}
-	won := make(chan result, 1)
+	won := make(chan result, 2)
 	other := w.Client(t)
 	go func() {
 		term, err := etcdlock.Campaign(w.ctx, other.Client, "led", "two", long)
@@ -743,8 +764,31 @@ func TestElection(t *testing.T) {
 	if l, err := etcdlock.Current(w.ctx, cli.Client, "led"); err != nil || l != (etcdlock.Leader{Value: "one", Token: one.Token()}) {
 		t.Errorf("Current = %+v, %v while two campaign, want {one %d}: the one that came first", l, err, one.Token())
 	}
+	// A third one, behind one that gives up after the leader has proclaimed something, does not come to lead.
+	giving, up := context.WithCancel(w.ctx)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		if term, err := etcdlock.Campaign(giving, other.Client, "led", "gives up", long); err == nil {
+			t.Errorf("Campaign returned a term with the token %d, while \"one\" leads", term.Token())
+		}
+	}()
+	line := w.AwaitEntries(t, "elections/led/", 3)
+	third := w.Client(t)
+	go func() {
+		term, err := etcdlock.Campaign(w.ctx, third.Client, "led", "three", long)
+		won <- result{term, err}
+	}()
+	w.AwaitEntries(t, "elections/led/", 4)
+	third.Await(func() bool { return watchesOf(third, line[2].Key) > 0 || polls(third) })
 	if err := one.Proclaim(w.ctx, "one, moved"); err != nil {
 		t.Errorf("Proclaim() = %v", err)
+	}
+	up()
+	<-gone
+	third.Await(func() bool { return watchesOf(third, line[1].Key) > 0 || polls(third) || len(won) > 0 })
+	if len(won) > 0 {
+		t.Fatalf("Campaign returned %+v while \"one\" leads: the one that it waited for had only given up", <-won)
 	}
 	if l, err := etcdlock.Current(w.ctx, cli.Client, "led"); err != nil || l.Value != "one, moved" || l.Token != one.Token() {
 		t.Errorf("Current = %+v, %v after Proclaim(\"one, moved\"), want that value and the same token %d", l, err, one.Token())
@@ -766,6 +810,15 @@ func TestElection(t *testing.T) {
 		t.Errorf("Current = %+v, %v after the first resigned, want {two %d}", l, err, two.term.Token())
 	}
 	w.resign(two.term)
+	select {
+	case three := <-won:
+		if three.err != nil {
+			t.Fatalf("Campaign = %v", three.err)
+		}
+		w.resign(three.term)
+	case <-time.After(etcdtest.Patience):
+		t.Fatalf("the leader resigned, but the third Campaign has not returned after %v", etcdtest.Patience)
+	}
 }
 
 // A leader that was deposed proclaims nothing, and one that proclaims can still be deposed.
@@ -791,6 +844,24 @@ func TestProclaim(t *testing.T) {
 		t.Errorf("the deposed leader's Proclaim left %v, want only the value \"two\"", list)
 	}
 	w.resign(two)
+
+	// Deposed between the look whether it still leads and the write.
+	three := w.campaign(cli, "said", "three")
+	depose := sync.OnceFunc(func() { w.Delete(t, w.Entries(t, "elections/said/")[0].Key) })
+	cli.BeforeRequest(func(method string) {
+		if method == "Put" || method == "Txn" {
+			depose()
+		}
+	})
+	if err := three.Proclaim(w.ctx, "three, late"); !errors.Is(err, etcdlock.ErrLost) {
+		t.Errorf("Proclaim() of a leader whose key was deleted as the write was on its way = %v, want ErrLost", err)
+	}
+	if list := w.Entries(t, "elections/said/"); len(list) > 0 {
+		t.Errorf("Proclaim() of a leader whose key was deleted as the write was on its way has written %v", list)
+	}
+	if err := three.Resign(w.ctx); !errors.Is(err, etcdlock.ErrLost) {
+		t.Errorf("Resign() of a deposed leader = %v, want ErrLost", err)
+	}
 }
 
 // An observer sees the leader, each new leader and each new value, nothing twice, until its context ends.

@@ -2,8 +2,9 @@ package etcdtest
 
 import (
 	"context"
-	"strings"
+	"path"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,15 +22,16 @@ type Client struct {
 	*clientv3.Client
 	links [Members]*proxy
 
-	mu          sync.Mutex
-	counts      Counts
-	watches     []Watch
-	changed     chan struct{} // closed and replaced at each change of the above
-	loseAnswer  string
-	beforeWatch func(Watch)
-	leaseID     func() int64
-	open        int
-	watchedBy   uint64
+	mu            sync.Mutex
+	counts        Counts
+	watches       []Watch
+	changed       chan struct{} // closed and replaced at each change of the above
+	loseAnswer    string
+	beforeWatch   func(Watch)
+	beforeRequest func(method string)
+	leaseID       func() int64
+	open          int
+	watchedBy     uint64
 }
 
 // Counts is what passed between a client and etcd.
@@ -45,6 +47,9 @@ type Watch struct {
 	Range    bool  // it watches more than one key
 	Revision int64 // where it starts; 0 means now
 }
+
+// leases counts the leases that were granted.
+var leases atomic.Int64
 
 var links struct {
 	sync.Mutex
@@ -63,7 +68,7 @@ func severLinks(i int) {
 // Client connects a new client to all members. It is closed when the test ends.
 func (c *Cluster) Client(t testing.TB) *Client {
 	t.Helper()
-	cli := &Client{changed: make(chan struct{})}
+	cli := &Client{changed: make(chan struct{}), leaseID: func() int64 { return 1<<32 + leases.Add(1) }}
 	var endpoints []string
 	for i := range cli.links {
 		link, err := newProxy(func() string { return c.clientAddr(i) })
@@ -126,7 +131,14 @@ func (c *Client) BeforeWatch(do func(Watch)) {
 	c.update(func() { c.beforeWatch = do })
 }
 
-// LeaseIDs has next choose the ids of the leases that are granted. By themselves they are random.
+// BeforeRequest has do called before each request is sent, with the request's method (Range, Txn, …): the time between a check and the
+// act that follows it, as long as the test wants.
+func (c *Client) BeforeRequest(do func(method string)) {
+	c.update(func() { c.beforeRequest = do })
+}
+
+// LeaseIDs has next choose the ids of the leases that are granted. By default they grow, from client to client too; etcd by itself
+// chooses at random.
 func (c *Client) LeaseIDs(next func() int64) {
 	c.update(func() { c.leaseID = next })
 }
@@ -152,18 +164,22 @@ func (c *Client) OpenWatches() int {
 	return c.open
 }
 
-// WatchedBy is the member that serves the client's watches: the one that last said something about one.
+// WatchedBy waits until a member serves the client's watches, and returns it: the one that last said something about one.
 func (c *Client) WatchedBy(t testing.TB, cluster *Cluster) int {
 	t.Helper()
-	c.mu.Lock()
-	id := c.watchedBy
-	c.mu.Unlock()
+	var id uint64
+	c.Await(func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		id = c.watchedBy
+		return id != 0
+	})
 	for i := range cluster.members {
 		if e := cluster.etcd(i); e != nil && uint64(e.Server.MemberID()) == id {
 			return i
 		}
 	}
-	t.Fatal("etcdtest: the client has no watch")
+	t.Fatal("the client has no watch")
 	return -1
 }
 
@@ -194,16 +210,22 @@ func (c *Client) update(do func()) {
 }
 
 func (c *Client) unary(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	name := path.Base(method)
 	lose := false
+	var before func(string)
 	c.update(func() {
 		c.counts.Requests++
-		if c.loseAnswer != "" && strings.HasSuffix(method, "/"+c.loseAnswer) {
+		if c.loseAnswer == name {
 			lose, c.loseAnswer = true, ""
 		}
-		if grant, ok := req.(*pb.LeaseGrantRequest); ok && c.leaseID != nil {
+		if grant, ok := req.(*pb.LeaseGrantRequest); ok {
 			grant.ID = c.leaseID()
 		}
+		before = c.beforeRequest
 	})
+	if before != nil {
+		before(name)
+	}
 	err := invoke(ctx, method, req, reply, conn, opts...)
 	if lose && err == nil {
 		return status.Error(codes.Unavailable, "etcdtest: the answer was lost")

@@ -879,8 +879,7 @@ func follow(ctx context.Context, opts *options, path string, poll time.Duration)
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	for {
-		stopped := ctx.Err() != nil
-		tail.last = stopped
+		stopped := ctx.Err() != nil // before the last look, so that nothing written until now is missed
 		if err := tail.look(); err != nil {
 			return err
 		}
@@ -905,7 +904,6 @@ type tail struct {
 
 	f     *os.File
 	lines *lineReader
-	last  bool
 }
 
 // look prints what is new, and moves on to the next file once the path leads to another one.
@@ -974,7 +972,7 @@ func (t *tail) read() error {
 	for {
 		line, err := t.lines.next()
 		if err == io.EOF {
-			if line, err := t.lines.rest(); err != io.EOF && t.f != nil {
+			if line, err := t.lines.rest(); err != io.EOF {
 				take(t.out, t.lines.number, line, err, t.report)
 			}
 			return nil

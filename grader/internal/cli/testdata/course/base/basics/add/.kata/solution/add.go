@@ -1,0 +1,7 @@
+// Package add adds.
+package add
+
+// Add returns a+b.
+func Add(a, b int) int {
+	return a + b
+}

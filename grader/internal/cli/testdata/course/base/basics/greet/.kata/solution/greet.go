@@ -1,0 +1,7 @@
+// Package greet greets.
+package greet
+
+// Greet returns "Hello, name!".
+func Greet(name string) string {
+	return "Hello, " + name + "!"
+}

@@ -1,0 +1,3 @@
+module example.com/course/base
+
+go 1.26.0

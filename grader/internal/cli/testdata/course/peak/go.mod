@@ -1,0 +1,3 @@
+module example.com/course/peak
+
+go 1.26.0

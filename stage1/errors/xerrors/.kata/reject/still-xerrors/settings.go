@@ -1,0 +1,103 @@
+// Is package legacy under a new name.
+//
+//kata:caught-by forbid
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"golang.org/x/xerrors"
+)
+
+// ErrNotFound is a file or a key that is not there.
+var ErrNotFound = errors.New("not found")
+
+// SyntaxError is a line that is no setting.
+type SyntaxError struct {
+	Line int    // counted from 1
+	Text string // the line without the space around it
+}
+
+// Error returns, for example, `line 3: no setting: "oops"`, quoted as by %q.
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("line %d: no setting: %q", e.Line, e.Text)
+}
+
+// File is a set of settings.
+type File struct {
+	values map[string]string
+}
+
+// Load reads a file. What the file system has to say is hidden from callers:
+// they are not to depend on it.
+func Load(fsys fs.FS, name string) (*File, error) {
+	data, err := fs.ReadFile(fsys, name)
+	if xerrors.Is(err, fs.ErrNotExist) {
+		return nil, xerrors.Errorf("load %q: %w", name, ErrNotFound)
+	}
+	if err != nil {
+		return nil, xerrors.Errorf("load %q: %w", name, xerrors.Opaque(err))
+	}
+	f, err := Parse(string(data))
+	if err != nil {
+		return nil, xerrors.Errorf("load %q: %w", name, err)
+	}
+	return f, nil
+}
+
+// Parse reads lines of the form key = value.
+func Parse(text string) (*File, error) {
+	f := &File{values: make(map[string]string)}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, value, ok := strings.Cut(line, "=")
+		if key = strings.TrimSpace(key); !ok || key == "" {
+			return nil, xerrors.Errorf("parse: %w", &SyntaxError{Line: n, Text: line})
+		}
+		f.values[key] = strings.TrimSpace(value)
+	}
+	return f, nil
+}
+
+// Get returns the value of key.
+func (f *File) Get(key string) (string, error) {
+	value, ok := f.values[key]
+	if !ok {
+		return "", xerrors.Errorf("get %q: %w", key, ErrNotFound)
+	}
+	return value, nil
+}
+
+// Int returns the value of key as a number.
+func (f *File) Int(key string) (int, error) {
+	value, err := f.Get(key)
+	if err != nil {
+		return 0, xerrors.Errorf("int %q: %w", key, err)
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		return 0, xerrors.Errorf("int %q: %w", key, err)
+	}
+	return n, nil
+}
+
+// Decode hands the value of key to decode.
+func (f *File) Decode(key string, decode func(value string) error) error {
+	value, err := f.Get(key)
+	if err != nil {
+		return xerrors.Errorf("decode %q: %w", key, err)
+	}
+	if err := decode(value); err != nil {
+		return xerrors.Errorf("decode %q: %w", key, err)
+	}
+	return nil
+}

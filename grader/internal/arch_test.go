@@ -26,11 +26,12 @@ var arrows = map[string][]string{
 	"verify":   {"course", "suite", "grade", "rules"},
 	"watch":    {"course", "grade"},
 	"scaffold": {"course"},
+	"changed":  {"course", "verify"},
 	"progress": {"course", "grade"},
 	"report":   {"course", "grade", "msg", "progress", "term"},
 	"brief":    {"course", "msg", "term"},
 	"doctor":   {"course", "suite", "msg", "progress"},
-	"cli": {"course", "suite", "grade", "rules", "check", "verify", "watch", "scaffold", "progress", "report",
+	"cli": {"course", "suite", "grade", "rules", "check", "verify", "watch", "scaffold", "changed", "progress", "report",
 		"brief", "doctor", "msg", "term"},
 	"bench": {"course", "grade", "check", "watch"},
 	"":      {"cli"}, // the program itself
@@ -89,11 +90,11 @@ func TestNevers(t *testing.T) {
 // TestProcessesStartInOnePlace: which packages start programs is short and known.
 func TestProcessesStartInOnePlace(t *testing.T) {
 	may := map[string]string{
-		"suite":  "go build and the learner's programs",
-		"check":  "asks where the go command is, starts nothing",
-		"doctor": "asks tools for their versions",
-		"cli":    "git diff for verify --changed-since",
-		"bench":  "go test, to compare with",
+		"suite":   "go build and the learner's programs",
+		"check":   "asks where the go command is, starts nothing",
+		"doctor":  "asks tools for their versions",
+		"changed": "git, for verify --changed-since",
+		"bench":   "go test, to compare with",
 	}
 	for _, p := range list(t) {
 		if name := short(p.ImportPath); slices.Contains(p.Imports, "os/exec") && may[name] == "" {

@@ -69,7 +69,7 @@ func TestFlowJoinsLines(t *testing.T) {
 	for text, want := range map[string]string{
 		"one\ntwo":  "one two",
 		"一切正常。\n可是": "一切正常。可是",
-		"使用\nGo 语言": "使用Go 语言",
+		"使用\nGo 语言": "使用 Go 语言",
 		"one \ntwo": "one two",
 	} {
 		if got := (Style{}).Flow([]Span{{Text: text}}, 0); len(got) != 1 || got[0] != want {

@@ -107,6 +107,9 @@ func TestItself(t *testing.T) {
 		for from := range 7 {
 			for to := from; to <= 6; to++ {
 				for keep := range 7 {
+					if grows := keep+to-from > 6+room; grows && keep < 6 {
+						continue // what happens to s then is another promise
+					}
 					s := make([]int, 6, 6+room)
 					copy(s, []int{1, 2, 3, 4, 5, 6})
 					want := append(slices.Clone(s[:keep]), slices.Clone(s[from:to])...)
@@ -137,17 +140,17 @@ func TestAmortised(t *testing.T) {
 	}
 }
 
-// The capacity is at most twice the length of the result, and 8 more.
+// The capacity is at most twice the length of the result, and 64 more.
 //
-//kata:zh 容量不超过结果长度的两倍加 8。
+//kata:zh 容量不超过结果长度的两倍加 64。
 func TestCapacity(t *testing.T) {
 	check := func(got []byte, held, added int) {
 		t.Helper()
-		if limit := 2*len(got) + 8; cap(got) > limit {
+		if limit := 2*len(got) + 64; cap(got) > limit {
 			t.Fatalf("Append to a full slice of %d elements, %d more: the capacity is %d, want at most %d", held, added, cap(got), limit)
 		}
 	}
-	for _, held := range []int{0, 1, 2, 7, 100, 255, 256, 257, 1000, 5000, 100_000} {
+	for _, held := range []int{0, 1, 2, 7, 31, 32, 33, 100, 255, 256, 257, 300, 511, 1000, 5000, 100_000} {
 		for _, added := range []int{1, 2, 10, 1000} {
 			check(slicegrow.Append(make([]byte, held), make([]byte, added)...), held, added)
 		}

@@ -254,9 +254,9 @@ func TestUnsubscribeDuringPublish(t *testing.T) {
 	}
 }
 
-// So is everything else: subscribing, closing, and asking for Dropped and Err.
+// Subscribing, closing, and asking for Dropped and Err are safe while others publish, too.
 //
-//kata:zh 其他操作也一样：发布的同时可以订阅、关闭，或查询 Dropped 与 Err。
+//kata:zh 在别人发布的同时订阅、关闭、查询 Dropped 与 Err，也都是安全的。
 func TestBesidePublish(t *testing.T) {
 	for name, beside := range map[string]func(h *hub, s *subscription){
 		"Subscribe": func(h *hub, _ *subscription) { h.Subscribe(1, broadcast.DropNewest) },

@@ -6,10 +6,10 @@ package slicegrow
 // Append appends values to s and returns the extended slice: in the array of s if its capacity suffices, else in
 // a larger one.
 func Append[S ~[]E, E any](s S, values ...E) S {
-	if s == nil {
+	n := len(s) + len(values)
+	if s == nil && n > 0 {
 		return values
 	}
-	n := len(s) + len(values)
 	if n > cap(s) {
 		// All growing is done here, at once. Nothing is written into the old array, be there ever so much
 		// room: the caller asked for a slice that does not fit there.

@@ -1,4 +1,4 @@
-// Starts with room for 64 elements: a thousand short slices pay for it.
+// Starts with room for 128 elements: a thousand short slices pay for it.
 //
 //kata:caught-by TestCapacity
 package slicegrow
@@ -20,4 +20,4 @@ func Append[S ~[]E, E any](s S, values ...E) S {
 }
 
 // capacity returns the size of a new array for n elements.
-func capacity(n, old int) int { return max(n, 2*old, 64) }
+func capacity(n, old int) int { return max(n, 2*old, 128) }

@@ -1,0 +1,39 @@
+package priority_test
+
+import (
+	"context"
+	"io"
+	"slices"
+	"testing"
+
+	"github.com/roadkata/roadkata/stage1/concurrency/priority"
+)
+
+// lane returns a closed channel that still holds values.
+func lane(values ...string) <-chan string {
+	c := make(chan string, len(values))
+	for _, v := range values {
+		c <- v
+	}
+	close(c)
+	return c
+}
+
+func TestExampleNext(t *testing.T) {
+	lanes := priority.New(lane("h1", "h2", "h3", "h4", "h5"), lane("l1", "l2", "l3"), 2)
+	var got []string
+	for {
+		v, err := lanes.Next(context.Background())
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("Next() = %v", err)
+		}
+		got = append(got, v)
+	}
+	// After two high values in a row it is a low one's turn.
+	if want := []string{"h1", "h2", "l1", "h3", "h4", "l2", "h5", "l3"}; !slices.Equal(got, want) {
+		t.Errorf("k = 2: got %q, want %q", got, want)
+	}
+}

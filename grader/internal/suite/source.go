@@ -42,6 +42,7 @@ var harmless = map[string]bool{
 	"make": true, "new": true, "len": true, "cap": true, "append": true, "min": true, "max": true, "string": true, "byte": true,
 	"errors.New": true, "fmt.Errorf": true, "fmt.Sprintf": true, "regexp.MustCompile": true, "strings.NewReplacer": true,
 	"sync.OnceFunc": true, "sync.NewCond": true, "big.NewInt": true, "maphash.MakeSeed": true, "time.Duration": true,
+	"time.Date": true, "time.Unix": true, "time.UnixMilli": true, "errors.Join": true, "strings.Repeat": true,
 	"template.New": true, "template.Must": true, "reflect.TypeFor": true, "http.StatusText": true,
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/roadkata/roadkata/stage1/concurrency/priority"
 )
 
-// lane returns a closed channel that still holds values.
-func lane(values ...string) <-chan string {
+// filled returns a closed channel that still holds values.
+func filled(values ...string) <-chan string {
 	c := make(chan string, len(values))
 	for _, v := range values {
 		c <- v
@@ -20,7 +20,7 @@ func lane(values ...string) <-chan string {
 }
 
 func TestExampleNext(t *testing.T) {
-	lanes := priority.New(lane("h1", "h2", "h3", "h4", "h5"), lane("l1", "l2", "l3"), 2)
+	lanes := priority.New(filled("h1", "h2", "h3", "h4", "h5"), filled("l1", "l2", "l3"), 2)
 	var got []string
 	for {
 		v, err := lanes.Next(context.Background())

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	. "github.com/roadkata/roadkata/stage1/errors/classify"
 )
@@ -271,6 +272,11 @@ func TestNoTimeLeft(t *testing.T) {
 		if Retryable(ctx, err) {
 			t.Errorf("Retryable(canceled ctx, %v) = true, want false", Of(err))
 		}
+	}
+	late, cancelLate := context.WithDeadline(bg, time.Unix(0, 0))
+	defer cancelLate()
+	if Retryable(late, mark(Timeout)) {
+		t.Error("Retryable(ctx past its deadline, Timeout) = true, want false")
 	}
 }
 

@@ -226,7 +226,7 @@ func TestRefusesALengthAboveTheLimit(t *testing.T) {
 //
 //kata:zh 内存随实际到达的数据增长，不随声明的长度增长。
 func TestAnnouncedLengthAllocatesLittle(t *testing.T) {
-	const limit = 1 << 30
+	const limit = 1<<30 + 1
 	for _, arrives := range []int{10, 1 << 20} {
 		wire := "\x40\x00\x00\x00" + strings.Repeat("x", arrives)
 		src := strings.NewReader(wire)
@@ -267,9 +267,9 @@ func TestGoesOnAfterAPassingError(t *testing.T) {
 			wire += frame(p)
 		}
 		for _, withData := range []bool{false, true} {
-			what := fmt.Sprintf("a reader that fails after each %d bytes", tc.step)
+			what := fmt.Sprintf("a reader that fails after every %d byte(s)", tc.step)
 			if withData {
-				what = fmt.Sprintf("a reader that fails along with each %dth byte", tc.step)
+				what = fmt.Sprintf("a reader that fails along with every %d byte(s)", tc.step)
 			}
 			r := framing.NewReader(&flaky{data: wire, step: tc.step, left: tc.step, withData: withData}, 1<<20)
 			small, large := make([]byte, 10), make([]byte, tc.size)

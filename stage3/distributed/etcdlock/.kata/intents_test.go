@@ -67,11 +67,12 @@ func (w *world) acquire(ctx context.Context, cli *etcdtest.Client, name string, 
 	return a
 }
 
-// queue begins to acquire, and waits until the line is n long.
+// queue begins to acquire with a client of its own, and waits until the line is n long and its last one waits.
 func (w *world) queue(cli *etcdtest.Client, name string, n int) *attempt {
 	w.t.Helper()
 	a := w.acquire(w.ctx, cli, name, long)
-	w.AwaitEntries(w.t, "locks/"+name+"/", n)
+	line := w.AwaitEntries(w.t, "locks/"+name+"/", n)
+	cli.Await(func() bool { return watchesAnother(cli, line[n-1].Key) || polls(cli) || isDone(a) })
 	return a
 }
 
@@ -139,20 +140,21 @@ func (w *world) expireNewest(name string) {
 //kata:zh 同一时刻最多一个持有者，并且先到先得。
 func TestOneAtATime(t *testing.T) {
 	w := begin(t)
-	clients := []*etcdtest.Client{w.Client(t), w.Client(t), w.Client(t)}
 	var id atomic.Int64
 	id.Store(1 << 40)
-	for _, cli := range clients {
+	client := func() *etcdtest.Client {
+		cli := w.Client(t)
 		cli.LeaseIDs(func() int64 { return id.Add(-1) }) // ids say nothing about who came first
+		return cli
 	}
-	first := w.lock(clients[0], "one", long)
+	first := w.lock(client(), "one", long)
 	var inside atomic.Int64
 	var mu sync.Mutex
 	var order []int
 	var all sync.WaitGroup
 	const n = 9
 	for i := range n {
-		a := w.queue(clients[i%3], "one", i+2)
+		a := w.queue(client(), "one", i+2)
 		all.Go(func() {
 			<-a.done
 			if a.err != nil {
@@ -268,7 +270,6 @@ func TestWaiterGivesUp(t *testing.T) {
 	cli := w.Client(t)
 	last := w.queue(cli, "middle", 3)
 	ahead := w.Entries(t, "locks/middle/")
-	cli.Await(func() bool { return watchesOf(cli, ahead[1].Key) > 0 || polls(cli) })
 	why := errors.New("enough waited")
 	cancel(why)
 	if _, err := w.result(middle); !errors.Is(err, why) {
@@ -387,8 +388,8 @@ func TestNoHerd(t *testing.T) {
 	}
 	keys := w.Entries(t, "locks/herd/")
 	for i, cli := range clients {
-		if !cli.Await(func() bool { return watchesAnother(cli, keys[i+1].Key) }) {
-			t.Fatalf("after %v, waiter %d of %d has no watch on a key ahead of it: how does it learn that it is its turn?", etcdtest.Patience, i+1, n)
+		if !watchesAnother(cli, keys[i+1].Key) {
+			t.Fatalf("waiter %d of %d has sent %d requests and watches no key ahead of it: how does it learn that it is its turn?", i+1, n, cli.Counts().Requests)
 		}
 	}
 	var before []int
@@ -441,7 +442,6 @@ func TestMemberLost(t *testing.T) {
 		cli := w.Client(t)
 		next := w.queue(cli, "parted", 2)
 		keys := w.Entries(t, "locks/parted/")
-		cli.Await(func() bool { return watchesAnother(cli, keys[1].Key) || polls(cli) })
 		isolated := cli.WatchedBy(t, w.Cluster)
 		w.Isolate(t, isolated) // this member cannot know what happens from here on
 		w.Expire(t, keys[0].Lease)
@@ -469,7 +469,6 @@ func TestCompaction(t *testing.T) {
 		cli := w.Client(t)
 		waiter := w.queue(cli, "wait", 2)
 		key := w.Entries(t, "locks/wait/")[0].Key
-		cli.Await(func() bool { return watchesOf(cli, key) > 0 || polls(cli) })
 		w.away(cli, func() {})
 		// Resumed, refused, and begun anew: three watches.
 		cli.Await(func() bool { return watchesOf(cli, key) >= 3 || polls(cli) || isDone(waiter) })

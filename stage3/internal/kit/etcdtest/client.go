@@ -41,7 +41,7 @@ type Counts struct {
 	KeepAlives int // answered keepalives
 }
 
-// Watch is a watch that the client asked for.
+// Watch is a watch of the client.
 type Watch struct {
 	Key      string
 	Range    bool  // it watches more than one key
@@ -150,7 +150,7 @@ func (c *Client) Counts() Counts {
 	return c.counts
 }
 
-// Watches lists the watches that were asked for so far.
+// Watches lists the watches that etcd has confirmed so far, those that ended among them.
 func (c *Client) Watches() []Watch {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -246,8 +246,9 @@ func (c *Client) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.C
 type countedStream struct {
 	grpc.ClientStream
 	c    *Client
-	open int // watches
-	over bool
+	asked []Watch // not confirmed yet
+	open  int     // watches, confirmed or not
+	over  bool
 }
 
 func (s *countedStream) SendMsg(m any) error {
@@ -262,7 +263,7 @@ func (s *countedStream) SendMsg(m any) error {
 				before(w)
 			}
 			s.c.update(func() {
-				s.c.watches = append(s.c.watches, w)
+				s.asked = append(s.asked, w)
 				s.opened(1)
 			})
 		}
@@ -284,6 +285,10 @@ func (s *countedStream) RecvMsg(m any) error {
 		case *pb.WatchResponse:
 			s.c.counts.Events += len(m.Events)
 			s.c.watchedBy = m.Header.GetMemberId()
+			if m.Created && len(s.asked) > 0 { // etcd confirms in the order in which it is asked
+				s.c.watches = append(s.c.watches, s.asked[0])
+				s.asked = s.asked[1:]
+			}
 			if m.Canceled && !m.Created && m.CompactRevision > 0 {
 				s.opened(-1)
 			}

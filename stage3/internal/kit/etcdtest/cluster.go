@@ -30,7 +30,7 @@ import (
 const Members = 3
 
 // Patience is how long the kit, and whoever waits for an event, should wait before giving up: far longer than anything takes.
-const Patience = 15 * time.Second
+const Patience = 10 * time.Second
 
 // Cluster is a running cluster.
 type Cluster struct {

@@ -485,7 +485,7 @@ func (l *lineReader) finish(line []byte) ([]byte, error) {
 	l.number++
 	l.partial, l.long = l.partial[:0], false
 	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
-	if len(bytes.TrimSpace(line)) == 0 {
+	if !long && len(bytes.TrimSpace(line)) == 0 {
 		l.number--
 	}
 	if long || len(line) > maxLine {

@@ -112,7 +112,7 @@ func (r *Reader) payload(buf []byte, size int) ([]byte, error) {
 	if cap(buf) >= size {
 		frame := buf[:size]
 		got := copy(frame, r.kept)
-		n, err := r.fill(frame[got:])
+		_, err := r.fill(frame[got:])
 		if err != nil {
 			r.kept = nil
 		}
@@ -126,8 +126,8 @@ func (r *Reader) payload(buf []byte, size int) ([]byte, error) {
 		}
 		more := min(size-got, max(got, firstChunk))
 		frame = append(make([]byte, 0, got+more), frame...)[:got+more]
-		n, err := r.fill(frame[got:])
-		if err != nil {
+		if _, err := r.fill(frame[got:]); err != nil {
+			r.kept = nil
 			return nil, err
 		}
 	}

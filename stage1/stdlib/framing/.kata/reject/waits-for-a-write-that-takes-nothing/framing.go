@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"time"
 )
 
 const (
@@ -51,9 +50,8 @@ func (w *Writer) WriteFrame(p []byte) error {
 		n, err := w.w.Write(w.buf[sent:])
 		sent += n
 		if err == nil && n == 0 {
-			time.Sleep(time.Millisecond)
 			idle++
-			if idle == 1000 {
+			if idle == 1e6 {
 				return nil
 			}
 		}

@@ -1,4 +1,4 @@
-// Finds out that a weight is too heavy only where it would have to wait in line.
+// Lets a weight that can never be served stand in line, where it blocks all that come later.
 //
 //kata:caught-by TestTooHeavy
 package semaphore

@@ -1,0 +1,81 @@
+// Package priority receives in a goroutine to be able to give up; the goroutine does not, and
+// steals the next value.
+//
+//kata:caught-by TestCancelReleases
+package priority
+
+import (
+	"context"
+	"fmt"
+	"io"
+)
+
+// Lanes are a high and a low lane with one consumer. They run no goroutine and hold no values.
+type Lanes[T any] struct {
+	high, low <-chan T
+	k         int
+	inARow    int
+}
+
+// New returns lanes over two channels. Of values that are ready in both, the high one comes first, but after k high
+func New[T any](high, low <-chan T, k int) *Lanes[T] {
+	if k < 1 {
+		panic(fmt.Sprintf("priority: New with k = %d", k))
+	}
+	return &Lanes[T]{high: high, low: low, k: k}
+}
+
+// Next returns the next value, waiting until there is one. It returns io.EOF when both lanes are closed and empty, and the
+func (l *Lanes[T]) Next(ctx context.Context) (v T, err error) {
+	for {
+		if ctx.Err() != nil {
+			return v, context.Cause(ctx)
+		}
+		if l.high == nil && l.low == nil {
+			return v, io.EOF
+		}
+
+		preferred, fromHigh := l.high, true
+		if l.inARow >= l.k {
+			preferred, fromHigh = l.low, false
+		}
+		var ok bool
+		select {
+		case v, ok = <-preferred:
+		default:
+			type received struct {
+				v            T
+				ok, fromHigh bool
+			}
+			c := make(chan received, 1)
+			high, low := l.high, l.low
+			go func() {
+				select {
+				case v, ok := <-high:
+					c <- received{v, ok, true}
+				case v, ok := <-low:
+					c <- received{v, ok, false}
+				}
+			}()
+			select {
+			case r := <-c:
+				v, ok, fromHigh = r.v, r.ok, r.fromHigh
+			case <-ctx.Done():
+				continue
+			}
+		}
+
+		switch {
+		case !ok && fromHigh:
+			l.high = nil
+		case !ok:
+			l.low = nil
+		case fromHigh:
+			l.inARow++
+			return v, nil
+		default:
+			l.inARow = 0
+			return v, nil
+		}
+	}
+}

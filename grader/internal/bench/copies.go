@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,7 +52,14 @@ func (b *bench) prepare(root string) error {
 	if err != nil {
 		return err
 	}
+	wanted, err := regexp.Compile(b.options.katas)
+	if err != nil {
+		return err
+	}
 	for _, k := range c.Katas() {
+		if !wanted.MatchString(k.Path) {
+			continue
+		}
 		if why := leaveOut(k); why != "" {
 			fmt.Printf("left out on both sides: %s, %s\n", k.Path, why)
 			continue

@@ -1,7 +1,7 @@
 // Command bench measures the grader against the go command on the same work:
 // the ratios that DESIGN promises, side by side in one run.
 //
-//	go run ./grader/internal/bench [-stage stage1] [-only check,verify] [-tolerance 0.1]
+//	go run ./grader/internal/bench [-stage stage1] [-katas language] [-only check,verify] [-tolerance 0.1]
 //
 // It works on copies in a temporary folder and never touches the workspace. CPU
 // is user and system time of all processes that were started.
@@ -26,6 +26,7 @@ func main() {
 	var o options
 	var only string
 	flag.StringVar(&o.stage, "stage", "stage1", "the `stage` to measure")
+	flag.StringVar(&o.katas, "katas", "", "measure only katas whose paths match this `regexp`")
 	flag.StringVar(&only, "only", "check,unchanged,save,verify", "the `measurements` to take")
 	flag.Float64Var(&o.tolerance, "tolerance", 0.1, "by which `part` a target may be missed")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often the short measurements are taken; the median counts")
@@ -48,6 +49,7 @@ func main() {
 
 type options struct {
 	stage     string
+	katas     string
 	only      []string
 	tolerance float64
 	rounds    int

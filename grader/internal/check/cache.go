@@ -93,7 +93,9 @@ func newKeys(noRace bool) *keys {
 	fmt.Fprintln(h, grade.Schema, executable(), toolchain(), noRace, suite.RaceAvailable())
 	for _, e := range slices.Sorted(slices.Values(os.Environ())) {
 		name, _, _ := strings.Cut(e, "=")
-		if strings.HasPrefix(name, "ROADKATA_") || slices.Contains([]string{"CGO_ENABLED", "GOEXPERIMENT", "GOAMD64", "GODEBUG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GOTOOLCHAIN"}, name) {
+		// Addresses of servers change what a suite runs against; how we speak does not.
+		ours := strings.HasPrefix(name, "ROADKATA_") && name != "ROADKATA_LANG" && name != "ROADKATA_WATCH"
+		if ours || slices.Contains([]string{"CGO_ENABLED", "GOEXPERIMENT", "GOAMD64", "GODEBUG", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GOTOOLCHAIN"}, name) {
 			fmt.Fprintln(h, e)
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -41,8 +42,12 @@ func newRun(o *NewOptions) error {
 		return err
 	}
 	made, err := scaffold.New(c, o.Kata)
+	var refused *scaffold.RefusedError
+	if errors.As(err, &refused) {
+		return &usageError{text: refused.Error()}
+	}
 	if err != nil {
-		return &usageError{text: err.Error()}
+		return err
 	}
 	s := o.Style()
 	var b strings.Builder

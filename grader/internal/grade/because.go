@@ -271,8 +271,9 @@ func lineWith(out string, starts ...string) string {
 	return ""
 }
 
-// stackPosition is a line of a stack: a file, a line, perhaps an offset.
-var stackPosition = regexp.MustCompile(`^\t(\S.*\.go):(\d+)`)
+// stackPosition is a line of a stack: a file, a line, perhaps an offset. The
+// runtime indents it by a tab, the race detector by spaces.
+var stackPosition = regexp.MustCompile(`^(?:\t| {6})(\S.*\.go):(\d+)`)
 
 // learnerPosition finds the first position of a stack that lies in the kata's
 // folder and not on the author's side.

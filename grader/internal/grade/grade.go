@@ -156,7 +156,7 @@ func gradeIntents(out *Kata, r *suite.Result) {
 	for i := range out.Intents {
 		in := &out.Intents[i]
 		if len(r.Compile) > 0 {
-			in.Because = &Because{Compile, "your code does not compile"}
+			in.Because = &Because{Compile, "not run: the problems of the files come first"}
 			continue
 		}
 		if len(r.Faults) > 0 {
@@ -238,7 +238,11 @@ func judge(in *Intent, r *suite.Result, out *Kata) {
 	if in.Because != nil && (in.Because.Kind == Panic || in.Because.Kind == Deadlock || in.Because.Kind == Timeout) && len(ends) < starts {
 		in.Output = tailOf(p.Output, in.Output)
 	}
-	if at := learnerPosition(out.Path, in.Output); at != "" {
+	lines := in.Output
+	if in.Because != nil && in.Because.Kind == Race {
+		lines = strings.Split(in.Because.Text, "\n")
+	}
+	if at := learnerPosition(out.Path, lines); at != "" {
 		in.At = at
 	}
 }
@@ -400,7 +404,7 @@ func acceptance(in *Intent, results []*suite.Result) {
 			in.Status = Broken
 			return
 		case len(r.Compile) > 0:
-			in.Status, in.Because = NotRun, &Because{Compile, "your tests do not compile"}
+			in.Status, in.Because = NotRun, &Because{Compile, "not run: the problems of the files come first"}
 			return
 		case len(r.Tests) == 0:
 			in.Status, in.Because = Failed, &Because{Refused, "there is no test: a suite needs at least one func TestXxx(t *testing.T)"}
@@ -444,7 +448,7 @@ func detection(in *Intent, results []*suite.Result, allAccepted bool) {
 			return
 		}
 		if len(r.Compile) > 0 {
-			in.Because = &Because{Compile, "your tests do not compile"}
+			in.Because = &Because{Compile, "not run: the problems of the files come first"}
 			return
 		}
 	}

@@ -210,3 +210,17 @@ func TestOutputIsCleaned(t *testing.T) {
 	k := grade.Grade(kata("TestA"), []*suite.Result{{Tests: []string{"TestA"}, Runs: []suite.Process{p}}}, nil)
 	require.Equal(t, []string{"red", "    x_test.go:1: bad"}, k.Intents[0].Output)
 }
+
+// The grader's own words come in both languages, with what they quote; what a
+// suite says stays as it is.
+func TestSay(t *testing.T) {
+	for en, zh := range map[string]string{
+		"the process ended with status 7 before the test did; does the code call os.Exit?":           "测试还没结束，进程就以状态码 7 退出了；代码里是不是调用了 os.Exit？",
+		"not run: the code called os.Exit(0)":                                                        "未运行：代码调用了 os.Exit(0)",
+		"TestX fails on a right implementation when the tests run in another order: F() = 100%s, no": "测试换一种顺序运行时，TestX 在正确的实现上失败：F() = 100%s, no",
+		"F() = 1, want 2": "F() = 1, want 2",
+	} {
+		require.Equal(t, zh, grade.Say(en, "zh"))
+		require.Equal(t, en, grade.Say(en, "en"))
+	}
+}

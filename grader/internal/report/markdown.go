@@ -84,12 +84,12 @@ func (m *markdown) details(k *grade.Kata) {
 		m.printf("%s\n\n", m.Lang.T("kata.broken"))
 	}
 	for _, p := range k.Problems {
-		m.item(emoji[k.Status], p.Kind, p.At, p.Text)
+		m.item(emoji[k.Status], p.Kind, p.At, grade.Say(p.Text, string(m.Lang)))
 	}
 	for _, in := range bad {
 		text := ""
 		if in.Because != nil {
-			text = in.Because.Text
+			text = grade.Say(in.Because.Text, string(m.Lang))
 			if l := label(m.Lang, in.Because.Kind); l != "" {
 				text = l + "\n" + text
 			}

@@ -62,7 +62,7 @@ func (t *terminal) kata(k *grade.Kata) {
 			t.Line(2, t.Name(p.At))
 		}
 		at = p.At
-		t.Para(6, p.Text, nil)
+		t.Para(6, grade.Say(p.Text, string(t.lang)), nil)
 	}
 	t.intents(k)
 	t.nextStep(k)
@@ -183,7 +183,7 @@ func (t *terminal) intent(in *grade.Intent) {
 // because writes the explanation: whole, but for the stacks of a race report,
 // which are the longest and say the least.
 func (t *terminal) because(b *grade.Because) {
-	lines := strings.Split(b.Text, "\n")
+	lines := strings.Split(grade.Say(b.Text, string(t.lang)), "\n")
 	shown := lines
 	if b.Kind == grade.Race && !t.verbose && len(lines) > raceLines+1 {
 		shown = lines[:raceLines]

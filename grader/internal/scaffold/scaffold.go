@@ -33,23 +33,32 @@ type Made struct {
 	Entry   string   // else the item to add to it
 }
 
+// RefusedError says that the name is none for a new kata.
+type RefusedError struct {
+	Name string
+	Why  string
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("new kata %q: %s", e.Name, e.Why) }
+
 //go:embed kata.txtar
 var anatomy string
 
 // New lays out the kata at stage/topic/kata below the workspace of c.
 func New(c *course.Course, name string) (*Made, error) {
+	refused := func(format string, args ...any) error { return &RefusedError{name, fmt.Sprintf(format, args...)} }
 	stage, topic, kata, err := split(name)
 	if err != nil {
-		return nil, fmt.Errorf("new kata %q: %w", name, err)
+		return nil, refused("%v", err)
 	}
 	i := slices.IndexFunc(c.Stages, func(s *course.Stage) bool { return s.ID == stage })
 	if i < 0 {
-		return nil, fmt.Errorf("new kata %q: there is no stage %q; there are %s. A new stage is a folder with a go.mod and a roadmap.yaml",
-			name, stage, strings.Join(stages(c), ", "))
+		return nil, refused("there is no stage %q; there are %s. A new stage is a folder with a go.mod and a roadmap.yaml",
+			stage, strings.Join(stages(c), ", "))
 	}
 	dir := filepath.Join(c.Stages[i].Dir, topic, kata)
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("new kata %q: %s exists; choose another name, or remove it first", name, c.Rel(dir))
+		return nil, refused("%s exists; choose another name, or remove it first", c.Rel(dir))
 	}
 	module, err := moduleOf(c.Stages[i].Dir)
 	if err != nil {

@@ -110,7 +110,6 @@ func (b *builder) exports(k *course.Kata, vs []*course.Variant) (map[string]stri
 func rename(k *course.Kata, v *course.Variant, suffix string, exports map[string]string) *renames {
 	fset := token.NewFileSet()
 	var files []*ast.File
-	var names []string
 	for _, rel := range slices.Sorted(maps.Keys(v.Files)) {
 		data, err := os.ReadFile(v.Files[rel])
 		if err != nil {
@@ -122,7 +121,6 @@ func rename(k *course.Kata, v *course.Variant, suffix string, exports map[string
 			return nil
 		}
 		files = append(files, f)
-		names = append(names, v.Files[rel])
 	}
 	info := &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}}
 	conf := types.Config{Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {

@@ -141,6 +141,7 @@ func TestTailZeroed(t *testing.T) {
 		for i := len(got); i < len(c.s); i++ {
 			if c.s[i] != nil {
 				t.Errorf("%s returns %d elements; s[%d] still holds a pointer, want nil", c.call, len(got), i)
+				break
 			}
 		}
 	}
@@ -246,7 +247,7 @@ func TestPanics(t *testing.T) {
 			t.Errorf("%s, s of 4 elements with room for 4 more, does not panic", c.call)
 		}
 		if !slices.Equal(array, numbers(10)) {
-			t.Errorf("s = array[2:6]; %s makes the array %v before it panics, want %v", c.call, array, numbers(10))
+			t.Errorf("s = array[2:6]; %s is out of range, and changes the array to %v, want %v", c.call, array, numbers(10))
 		}
 	}
 }

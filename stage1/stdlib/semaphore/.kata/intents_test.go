@@ -45,8 +45,8 @@ func TestBounded(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if got := most.Load(); got != 5 {
-			t.Errorf("60 goroutines shared New(5), and held %d at once at most, want 5", got)
+		if got := most.Load(); got > 5 {
+			t.Errorf("60 goroutines shared New(5), and held %d at once, want 5 at most", got)
 		}
 	})
 

@@ -245,7 +245,7 @@ func (c *Client) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.C
 
 type countedStream struct {
 	grpc.ClientStream
-	c    *Client
+	c     *Client
 	asked []Watch // not confirmed yet
 	open  int     // watches, confirmed or not
 	over  bool

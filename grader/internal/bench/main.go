@@ -123,6 +123,11 @@ func (t *table) limit(what string, mine, target float64) {
 	fmt.Fprintf(t.out, row, what, fmt.Sprintf("%.2f", mine), "", "", t.verdict(mine, target, fmt.Sprintf("≤ %.1f s", target)))
 }
 
+// note prints a time that nothing is compared with.
+func (t *table) note(what string, seconds float64) {
+	fmt.Fprintf(t.out, row, what, fmt.Sprintf("%.2f", seconds), "", "", "")
+}
+
 func (t *table) verdict(got, target float64, text string) string {
 	switch {
 	case got <= target:

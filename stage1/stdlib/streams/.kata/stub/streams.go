@@ -23,8 +23,9 @@ var (
 // Upload calls upload with a body that is src, compressed and with its checksum behind it. After each Read of src
 // that brought bytes it calls progress, unless that is nil, with the number of plain bytes so far.
 //
-// If src fails, or ctx ends, the body's Read returns that error, and so does Upload, wrapped or not, whatever upload
-// returned. Otherwise Upload returns upload's error; or, if that is nil but not all of the body was read, ErrIncomplete.
+// If src fails, the body's Read returns that error, and so does Upload, wrapped or not, whatever upload returned. Once ctx
+// has ended, src's next Read is not made, but counts as one that fails with ctx's error. Otherwise Upload returns upload's
+// error; or, if that is nil but not all of the body was read, ErrIncomplete.
 //
 // When Upload has returned, nothing of it is left running: src is not read, progress is not called, and the body only
 // returns errors. A panic in src, progress or upload becomes one of Upload.

@@ -1,0 +1,105 @@
+// Package supervisor keeps one heartbeat for all runs: somebody left over from the first keeps a
+// silent second alive.
+//
+//kata:caught-by TestLateBeat
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// ErrStalled is the cause with which the context of a silent worker is cancelled.
+var ErrStalled = errors.New("supervisor: no heartbeat")
+
+// A Worker works until it is done (nil), fails, or its context is cancelled. While it is all right it calls beat, from
+type Worker func(ctx context.Context, beat func()) error
+
+// A Config says when a worker is taken to be stalled, and how long to wait between runs.
+type Config struct {
+	Timeout    time.Duration
+	MinBackoff time.Duration
+	MaxBackoff time.Duration
+	ResetAfter time.Duration
+}
+
+// Run runs work until it is done, then it returns nil, or until ctx is cancelled, then it returns the cause. A run that
+func Run(ctx context.Context, c Config, work Worker) error {
+	if c.Timeout <= 0 || c.MinBackoff <= 0 || c.MaxBackoff < c.MinBackoff {
+		panic(fmt.Sprintf("supervisor: Run with %+v", c))
+	}
+	backoff := c.MinBackoff
+	var lastBeat atomic.Pointer[time.Time]
+	for ctx.Err() == nil {
+		healthy, err := c.once(ctx, work, &lastBeat)
+		if err == nil {
+			return nil
+		}
+		if healthy >= c.ResetAfter {
+			backoff = c.MinBackoff
+		}
+		if !sleep(ctx, backoff) {
+			break
+		}
+		if backoff > c.MaxBackoff/2 {
+			backoff = c.MaxBackoff
+		} else {
+			backoff *= 2
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// once makes one run and returns when work has returned: two runs never overlap, even if work is slow to stop. healthy
+func (c Config) once(ctx context.Context, work Worker, lastBeat *atomic.Pointer[time.Time]) (healthy time.Duration, err error) {
+	runCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	started := time.Now()
+	last := started
+	lastBeat.Store(&last)
+	beat := func() {
+		now := time.Now()
+		lastBeat.Store(&now)
+	}
+
+	done := make(chan error, 1)
+	go func() { done <- work(runCtx, beat) }()
+
+	silence := time.NewTimer(c.Timeout)
+	defer silence.Stop()
+	for {
+		select {
+		case err := <-done:
+			return lastBeat.Load().Sub(started), err
+		case <-ctx.Done():
+			<-done
+			return 0, context.Cause(ctx)
+		case <-silence.C:
+			silent := time.Since(*lastBeat.Load())
+			if silent < c.Timeout {
+				silence.Reset(c.Timeout - silent)
+				continue
+			}
+			healthy := lastBeat.Load().Sub(started)
+			cancel(ErrStalled)
+			<-done
+			return healthy, ErrStalled
+		}
+	}
+}
+
+// sleep reports whether it was left to sleep for all of d.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

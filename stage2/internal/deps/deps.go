@@ -7,4 +7,11 @@ package deps
 
 import (
 	_ "github.com/moby/buildkit/frontend/dockerfile/instructions"
+	_ "google.golang.org/grpc"
+	_ "google.golang.org/grpc/codes"
+	_ "google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/interop/grpc_testing"
+	_ "google.golang.org/grpc/metadata"
+	_ "google.golang.org/grpc/status"
+	_ "google.golang.org/grpc/test/bufconn"
 )

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
@@ -52,6 +53,9 @@ var start = sync.OnceValues(func() (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	if inUse, err = fileutil.TryLockFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return nil, err
+	}
 	wal.SegmentSizeBytes = 64 << 10 // 64 MiB are laid out for each member otherwise
 	c := &Cluster{dir: dir}
 	for i := range c.members {
@@ -73,15 +77,25 @@ var start = sync.OnceValues(func() (*Cluster, error) {
 	return c, nil
 })
 
-const dirPrefix = "roadkata-etcd-"
+// inUse is the lock of this process on its folder: it goes with the process.
+var inUse *fileutil.LockedFile
 
-// removeLeftovers deletes the data of processes that ended long ago: the cluster lives as long as its process, and nobody cleans up behind that.
+const (
+	dirPrefix = "roadkata-etcd-"
+	lockName  = "in-use"
+)
+
+// removeLeftovers deletes the data of processes that have ended: the cluster lives as long as its process does, so nobody cleans up behind
+// the last test. A process holds a lock on a file in its folder.
 func removeLeftovers() {
-	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
-	for _, dir := range dirs {
-		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Hour {
-			os.RemoveAll(dir)
+	locks, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*", lockName))
+	for _, name := range locks {
+		lock, err := fileutil.TryLockFile(name, os.O_RDWR, 0o600)
+		if err != nil {
+			continue // in use
 		}
+		os.RemoveAll(filepath.Dir(name))
+		lock.Close()
 	}
 }
 

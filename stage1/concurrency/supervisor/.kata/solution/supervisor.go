@@ -71,6 +71,10 @@ func (c Config) once(ctx context.Context, work Worker) (healthy time.Duration, e
 	for {
 		select {
 		case err := <-done:
+			if ctx.Err() != nil {
+				// Both cases were ready: the worker returned because it was told to, and its nil is not "done".
+				err = context.Cause(ctx)
+			}
 			return time.Duration(lastBeat.Load()), err
 		case <-ctx.Done():
 			<-done

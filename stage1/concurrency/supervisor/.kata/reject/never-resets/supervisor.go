@@ -66,6 +66,9 @@ func (c Config) once(ctx context.Context, work Worker) (healthy time.Duration, e
 	for {
 		select {
 		case err := <-done:
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
 			return time.Duration(lastBeat.Load()), err
 		case <-ctx.Done():
 			<-done

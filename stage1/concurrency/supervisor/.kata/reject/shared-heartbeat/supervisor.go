@@ -74,6 +74,9 @@ func (c Config) once(ctx context.Context, work Worker, lastBeat *atomic.Pointer[
 	for {
 		select {
 		case err := <-done:
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
 			return lastBeat.Load().Sub(started), err
 		case <-ctx.Done():
 			<-done

@@ -19,6 +19,9 @@ func Print(w io.Writer, r *Report, matrix bool) {
 			bad++
 		}
 		fmt.Fprintf(w, "%s %s  %d intents, %d right, %d rejects, %.1f s\n", mark, k.Path, len(k.Intents), len(k.Right), len(k.Rejects), k.Seconds)
+		if k.SecondLook {
+			fmt.Fprintln(w, "     its rejects were run a second time, one by one; a reject that needs that is caught by luck or by patience")
+		}
 		if len(k.Unchecked) > 0 {
 			fmt.Fprintf(w, "     not checked here: %s\n", strings.Join(k.Unchecked, ", "))
 		}

@@ -93,7 +93,7 @@ func TestStrings(t *testing.T) {
 	expect(t, `"a\"b" c`, `string "a\"b"`, `identifier c`)
 	expect(t, `"a\\" c`, `string "a\\"`, `identifier c`)
 	expect(t, `"\\\"" c`, `string "\\\""`, `identifier c`)
-	expect(t, `"\n\q" c`, `string "\n\q"`, `identifier c`)
+	expect(t, `"\n\q\ü" c`, `string "\n\q\ü"`, `identifier c`)
 
 	expect(t, `a "b`, `identifier a`, `error at 2`)
 	expect(t, `"`, `error at 0`)
@@ -112,6 +112,7 @@ func TestInvalidUTF8(t *testing.T) {
 	expect(t, "ü\xc3", `identifier ü`, `error at 2`) // the first half of an ü
 	expect(t, "1 \"a\xffb\" 2", `number 1`, `error at 4`)
 	expect(t, "\"a\xff", `error at 2`)
+	expect(t, "\"\\\xff\"", `error at 2`)
 	expect(t, "1 # a\xff\n2", `number 1`, `error at 5`)
 	expect(t, "\xed\xa0\x80", `error at 0`) // half of a UTF-16 pair
 
@@ -282,7 +283,7 @@ func check(t *testing.T, src string) {
 	t.Helper()
 	defer func() {
 		if v := recover(); v != nil {
-			t.Errorf("Tokens(%q) panics: %v", src, v)
+			t.Fatalf("Tokens(%q) panics: %v", src, v)
 		}
 	}()
 	at, n := 0, 0

@@ -211,6 +211,29 @@ func TestAbandonedLoad(t *testing.T) {
 			t.Errorf("one load was abandoned, the next shared by all: %d loads, want 2", got)
 		}
 	})
+	for _, end := range []string{"returns a value", "returns an error", "panics"} {
+		bubble(t, func(t *testing.T) {
+			var loads atomic.Int64
+			c := oncecache.New(time.Hour, func(context.Context, string) (string, error) {
+				if loads.Add(1) > 1 {
+					return "new", nil
+				}
+				time.Sleep(10 * time.Second) // does not look at its context
+				switch end {
+				case "panics":
+					panic("in a load for which nobody waits")
+				case "returns an error":
+					return "", errors.New("in a load for which nobody waits")
+				}
+				return "old", nil
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			get(ctx, c, "key")
+			time.Sleep(20 * time.Second)
+			get(t.Context(), c, "key").wants(t, returned("new", nil), "Get long after an abandoned load that %s in the end", end)
+		})
+	}
 }
 
 // A panic of the load reaches all that wait, with its value, and is not kept.

@@ -98,6 +98,12 @@ func TestLazy(t *testing.T) {
 	if long.given != 2 {
 		t.Errorf("Zip(a, b), where a has 2 values and b 7: %d were taken from b, want 2, for a is asked first", long.given)
 	}
+	long = &source{n: 7}
+	for range generics.Zip(long.seq(), (&source{n: 2}).seq()) {
+	}
+	if long.given != 3 {
+		t.Errorf("Zip(a, b), where a has 7 values and b 2: %d were taken from a, want 3, for a is asked first", long.given)
+	}
 }
 
 // A break ends it all: no value comes any more, and the source has run its deferred calls.

@@ -88,7 +88,7 @@ func TestErrorsNotKept(t *testing.T) {
 		var loads atomic.Int64
 		c := oncecache.New(time.Minute, func(context.Context, string) (string, error) {
 			time.Sleep(time.Second)
-			if loads.Add(1) == 1 {
+			if loads.Add(1)%2 == 1 {
 				return "", down
 			}
 			return "value", nil
@@ -107,6 +107,11 @@ func TestErrorsNotKept(t *testing.T) {
 		next := get(t.Context(), c, "key")
 		time.Sleep(time.Second)
 		next.wants(t, returned("value", nil), "Get after a load that failed, now the load succeeds")
+
+		time.Sleep(time.Hour)
+		stale := get(t.Context(), c, "key")
+		time.Sleep(time.Second)
+		stale.wants(t, returned("", down), "Get after the value has expired, and the load fails")
 	})
 }
 

@@ -89,6 +89,18 @@ func TestFirstComeFirstServed(t *testing.T) {
 	})
 
 	bubble(t, func(t *testing.T) {
+		s := semaphore.New(10)
+		take(t, s, 6)
+		ctx, cancel := context.WithCancel(t.Context())
+		first := acquire(t.Context(), s, 8)
+		acquire(ctx, s, 5)
+		last := acquire(t.Context(), s, 2)
+		cancel()
+		first.wants(t, waits, "New(10), 6 held, Acquires of 8, 5 and 2 wait, the 5 gives up: the 8")
+		last.wants(t, waits, "New(10), 6 held, Acquires of 8, 5 and 2 wait, the 5 gives up: the 2, which still stands behind the 8")
+	})
+
+	bubble(t, func(t *testing.T) {
 		s := semaphore.New(4)
 		take(t, s, 4)
 		var line []*call

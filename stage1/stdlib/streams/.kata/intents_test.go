@@ -269,10 +269,12 @@ func TestPanicReachesTheCaller(t *testing.T) {
 	}
 	boom := &watched{r: &endless{}, before: func() { panic("boom") }, after: func(int) {}}
 	for name, call := range map[string]func() error{
-		"src":      func() error { return streams.Upload(t.Context(), boom, ok, nil) },
-		"progress": func() error { return streams.Upload(t.Context(), &endless{}, ok, func(int64) { panic("boom") }) },
+		"src": func() error { return streams.Upload(t.Context(), boom, ok, nil) },
+		"progress": func() error {
+			return streams.Upload(t.Context(), &endless{limit: 64 << 20}, ok, func(int64) { panic("boom") })
+		},
 		"upload": func() error {
-			return streams.Upload(t.Context(), &endless{}, func(_ context.Context, body io.Reader) error {
+			return streams.Upload(t.Context(), &endless{limit: 64 << 20}, func(_ context.Context, body io.Reader) error {
 				io.CopyN(io.Discard, body, 1000)
 				panic("boom")
 			}, nil)
@@ -294,7 +296,7 @@ func TestPanicReachesTheCaller(t *testing.T) {
 //kata:zh 上传方慢时，不会提前把源读出来（背压）。
 func TestDoesNotReadAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src := &endless{}
+		src := &endless{limit: 64 << 20}
 		release := make(chan struct{})
 		ended := make(chan struct{})
 		go func() {
@@ -452,7 +454,7 @@ func TestWaitsForTheFirstRead(t *testing.T) {
 //kata:zh 读回很长的流，所需内存不比短的更多。
 func TestReadsBackInConstantMemory(t *testing.T) {
 	live := newGauge(t)
-	const size = 192 << 20
+	const size = 96 << 20
 	// The test's own packing, so that this says nothing about Upload.
 	r, w := io.Pipe()
 	go func() {
@@ -608,7 +610,7 @@ func (l *large) Read(p []byte) (int, error) {
 	if l.left == 0 {
 		return 0, io.EOF
 	}
-	const every = 48 << 20
+	const every = 32 << 20
 	if before := l.read / every; (l.read+int64(len(p)))/every != before {
 		if err := l.sample(); err != nil {
 			return 0, err

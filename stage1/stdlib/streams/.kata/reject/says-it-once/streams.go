@@ -1,5 +1,5 @@
-// Reports the wrong checksum once, and io.EOF from then on: who reads through a bufio.Reader may never hear of
-// it.
+// Reports the wrong checksum once, and io.EOF from then on: who asks again, to be sure, is told that all is
+// well.
 //
 //kata:caught-by TestRefusesAWrongChecksum
 package streams
@@ -142,6 +142,10 @@ type reader struct {
 }
 
 func (r *reader) Read(p []byte) (int, error) {
+	if r.err == ErrChecksum {
+		r.err = io.EOF
+		return 0, ErrChecksum
+	}
 	if r.err != nil || len(p) == 0 {
 		return 0, r.err
 	}
@@ -163,11 +167,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	if n > 0 {
 		return n, nil
 	}
-	err = r.err
-	if err == ErrChecksum {
-		r.err = io.EOF
-	}
-	return 0, err
+	return 0, r.err
 }
 
 // verify reads what follows the gzip member. It returns io.EOF if all is well.

@@ -133,6 +133,7 @@ func Observe(ctx context.Context, cli *clientv3.Client, name string) <-chan Lead
 type hold struct {
 	cli     *clientv3.Client
 	session *concurrency.Session
+	key     string
 	token   int64
 	ctx     context.Context
 	end     context.CancelCauseFunc
@@ -179,17 +180,18 @@ func (h *hold) enter(ctx context.Context, wait func(context.Context) error, key 
 		err = wait(waiting) // the recipe gave its place up; stand in line anew
 	}
 	var revision int64
+	h.key = key()
 	if err == nil {
 		// Election.Campaign does not look whether its own key is still there.
 		var resp *clientv3.GetResponse
-		if resp, err = h.cli.Get(ctx, key()); err == nil && len(resp.Kvs) == 0 {
+		if resp, err = h.cli.Get(ctx, h.key); err == nil && len(resp.Kvs) == 0 {
 			err = ErrLost
 		} else if err == nil {
 			h.token, revision = resp.Kvs[0].CreateRevision, resp.Header.Revision
 		}
 	}
 	if err == nil {
-		h.running.Go(func() { h.guard(key(), revision) })
+		h.running.Go(func() { h.guard(revision) })
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -202,16 +204,16 @@ func (h *hold) enter(ctx context.Context, wait func(context.Context) error, key 
 }
 
 // guard ends the hold as soon as its key is gone.
-func (h *hold) guard(key string, revision int64) {
+func (h *hold) guard(revision int64) {
 	for h.ctx.Err() == nil {
 		watching, cancel := context.WithCancel(clientv3.WithRequireLeader(h.ctx))
-		for resp := range h.cli.Watch(watching, key, clientv3.WithFilterPut(), clientv3.WithRev(revision+1)) {
+		for resp := range h.cli.Watch(watching, h.key, clientv3.WithFilterPut(), clientv3.WithRev(revision+1)) {
 			if len(resp.Events) > 0 {
 				h.end(ErrLost)
 			}
 		}
 		cancel()
-		if resp, err := h.cli.Get(h.ctx, key); err == nil {
+		if resp, err := h.cli.Get(h.ctx, h.key); err == nil {
 			revision = resp.Header.Revision
 			if len(resp.Kvs) == 0 {
 				h.end(ErrLost)
@@ -235,8 +237,12 @@ func (h *hold) close(ctx context.Context) error {
 	h.end(ErrReleased)
 	h.session.Orphan()
 	h.running.Wait()
-	_, err := h.cli.Revoke(ctx, h.session.Lease())
-	if errors.Is(err, rpctypes.ErrLeaseNotFound) || errors.Is(context.Cause(h.ctx), ErrLost) {
+	key, err := h.cli.Get(ctx, h.key)
+	lost := errors.Is(context.Cause(h.ctx), ErrLost) || err == nil && len(key.Kvs) == 0
+	if err == nil {
+		_, err = h.cli.Revoke(ctx, h.session.Lease())
+	}
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) || lost {
 		h.outcome, err = ErrLost, nil
 	}
 	if err != nil {

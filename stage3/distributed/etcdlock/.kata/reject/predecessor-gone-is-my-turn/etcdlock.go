@@ -79,6 +79,7 @@ func (t *Term) Proclaim(ctx context.Context, value string) error {
 		return t.cli.Txn(ctx).If(mine).Then(write).Commit()
 	})
 	if errors.Is(err, rpctypes.ErrLeaseNotFound) || err == nil && !resp.Succeeded {
+		t.end(ErrLost)
 		return ErrLost
 	}
 	return err
@@ -260,18 +261,23 @@ func (p *place) leave(ctx context.Context) error {
 	p.end(ErrReleased)
 	p.guards.Wait()
 	lost := errors.Is(context.Cause(p.ctx), ErrLost)
-	// Nobody keeps the lease alive from here on: after ttl there is nothing left to revoke.
+	// Nobody keeps the lease alive from here on: after ttl there is nothing left to delete.
 	ctx, cancel := context.WithTimeout(ctx, p.ttl)
 	defer cancel()
+	// That nobody has told us yet does not mean that the key is still there.
 	tries := 0
-	_, err := try(ctx, func(ctx context.Context) (*clientv3.LeaseRevokeResponse, error) {
+	deleted, err := try(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		tries++
-		return p.cli.Revoke(ctx, p.lease)
+		return p.cli.Txn(ctx).
+			If(clientv3.Compare(clientv3.CreateRevision(p.key), "=", p.revision)).
+			Then(clientv3.OpDelete(p.key)).
+			Commit()
 	})
-	switch {
-	case errors.Is(err, rpctypes.ErrLeaseNotFound):
-		lost = lost || tries == 1 // or else an earlier try revoked it, and its answer was lost
-	case err != nil && !lost:
+	if err == nil {
+		lost = lost || !deleted.Succeeded && tries == 1 // later, it may be that only the answer to the first try was lost
+		_, err = try(ctx, func(ctx context.Context) (*clientv3.LeaseRevokeResponse, error) { return p.cli.Revoke(ctx, p.lease) })
+	}
+	if err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) && !lost {
 		return fmt.Errorf("etcdlock: release: %w", err)
 	}
 	p.left = true

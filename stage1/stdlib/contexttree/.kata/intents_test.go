@@ -1,0 +1,508 @@
+// The intents of contexttree.
+//
+//kata:level 3
+//kata:minutes 75
+//kata:engine real Go runtime
+//kata:race
+//kata:forbid "context".WithCancel "context".WithCancelCause "context".WithTimeout "context".WithTimeoutCause "context".WithDeadline "context".WithDeadlineCause "context".WithoutCancel
+package contexttree_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	"github.com/roadkata/roadkata/stage1/stdlib/contexttree"
+)
+
+type key struct{}
+
+// When cancel returns, the context and all below it are done, and nothing above or beside it.
+//
+//kata:zh cancel 返回时，这个 context 及其下的全部都已结束，而它上面和旁边的都不受影响。
+func TestCancelReachesAllBelow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		root, stopRoot := contexttree.WithCancelCause(context.WithValue(context.Background(), key{}, "value"))
+		defer stopRoot(nil)
+		beside, stopBeside := contexttree.WithTimeout(root, time.Hour)
+		defer stopBeside()
+		ctx, cancel := contexttree.WithCancelCause(root)
+		below := map[string]context.Context{"the context itself": ctx}
+		for i, name := range []string{"its child", "its grandchild", "its great-grandchild"} {
+			child, stop := contexttree.WithCancelCause(ctx)
+			if i == 1 {
+				stop(nil)
+				child, stop = withTimeout(ctx, time.Hour)
+			}
+			defer stop(nil)
+			below[name] = child
+			ctx = context.WithValue(child, name, i) // values in between make no difference
+		}
+		if v := ctx.Value(key{}); v != "value" {
+			t.Errorf("the value of a context is not found from below: got %v", v)
+		}
+
+		cancel(nil)
+		for name, c := range below { // at once: nobody else had a chance to run
+			if c.Err() != context.Canceled || !isDone(c) {
+				t.Errorf("a context was cancelled; %s has Err() = %v, done: %v; want context.Canceled, true", name, c.Err(), isDone(c))
+			}
+		}
+		synctest.Wait()
+		for name, c := range map[string]context.Context{"its parent": root, "its sibling": beside} {
+			if c.Err() != nil || isDone(c) {
+				t.Errorf("a context was cancelled; %s has Err() = %v, done: %v; want nil, false", name, c.Err(), isDone(c))
+			}
+		}
+		late, stop := contexttree.WithCancelCause(ctx)
+		defer stop(nil)
+		if late.Err() != context.Canceled || !isDone(late) {
+			t.Errorf("a child of a context that is done has Err() = %v, done: %v; want context.Canceled, true", late.Err(), isDone(late))
+		}
+	})
+}
+
+// Err says that a context is done, Cause why: the first cause wins, and goes down the tree.
+//
+//kata:zh Err 表明 context 已结束，Cause 说明原因：最先的原因生效，并沿树传下去。
+func TestCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		early, first, second := errors.New("early"), errors.New("first"), errors.New("second")
+		ctx, cancel := contexttree.WithCancelCause(context.Background())
+		child, stopChild := contexttree.WithCancelCause(ctx)
+		defer stopChild(nil)
+		before, stopBefore := contexttree.WithCancelCause(ctx)
+		timed, stopTimed := contexttree.WithTimeout(ctx, time.Hour)
+		defer stopTimed()
+		plain, stopPlain := contexttree.WithCancelCause(context.Background())
+
+		check := func(when, name string, ctx context.Context, err, cause error) {
+			t.Helper()
+			if got, why := ctx.Err(), contexttree.Cause(ctx); got != err || why != cause {
+				t.Errorf("%s: %s has Err() = %v and Cause = %v; want %v and %v", when, name, got, why, err, cause)
+			}
+		}
+		check("before anything was cancelled", "a context", ctx, nil, nil)
+		stopBefore(early)
+		cancel(first)
+		cancel(second)
+		stopChild(second)
+		when := `a context was cancelled with "first", then with "second"`
+		check(when, "it", ctx, context.Canceled, first)
+		check(when, "its child", child, context.Canceled, first)
+		check(when, "a child with a timeout", timed, context.Canceled, first)
+		check(when, "a context with a value below it", context.WithValue(child, key{}, 1), context.Canceled, first)
+		check(when, `a child that was cancelled before, with "early",`, before, context.Canceled, early)
+		late, stopLate := contexttree.WithCancelCause(child)
+		defer stopLate(nil)
+		check(when, "a child made after that", late, context.Canceled, first)
+
+		stopPlain(nil)
+		check("a context was cancelled with nil", "it", plain, context.Canceled, context.Canceled)
+		stopPlain(second)
+		check(`a context was cancelled with nil, then with "second"`, "it", plain, context.Canceled, context.Canceled)
+	})
+}
+
+// Of the deadlines above a context the earliest counts; when it passes, the context is done with DeadlineExceeded.
+//
+//kata:zh context 以上的各个截止时间以最早的为准；到期后 context 以 DeadlineExceeded 结束。
+func TestDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		for _, c := range []struct{ parent, own, want time.Duration }{
+			{2 * time.Second, time.Hour, 2 * time.Second},
+			{time.Hour, 3 * time.Second, 3 * time.Second},
+			{time.Hour, 0, 0},
+			{time.Hour, -time.Second, -time.Second},
+		} {
+			parent, stopParent := contexttree.WithTimeout(context.Background(), c.parent)
+			timed, stopTimed := contexttree.WithTimeout(parent, c.own)
+			ctx, stop := contexttree.WithCancelCause(timed)
+			if d, ok := ctx.Deadline(); !ok || !d.Equal(start.Add(c.want)) {
+				t.Errorf("below WithTimeout(WithTimeout(background, %v), %v): Deadline() = %v from now, %v; want %v, true",
+					c.parent, c.own, d.Sub(start), ok, c.want)
+			}
+			if c.want <= 0 {
+				if timed.Err() != context.DeadlineExceeded {
+					t.Errorf("WithTimeout(ctx, %v).Err() = %v, at once; want context.DeadlineExceeded", c.own, timed.Err())
+				}
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(24 * time.Hour):
+			}
+			synctest.Wait()
+			if took := time.Since(start); took != max(c.want, 0) || ctx.Err() != context.DeadlineExceeded {
+				t.Errorf("below WithTimeout(WithTimeout(background, %v), %v): done after %v with %v; want %v, context.DeadlineExceeded",
+					c.parent, c.own, took, ctx.Err(), max(c.want, 0))
+			}
+			if cause := contexttree.Cause(ctx); cause != context.DeadlineExceeded {
+				t.Errorf("a deadline has passed: Cause = %v, want context.DeadlineExceeded", cause)
+			}
+			stopTimed()
+			stopParent()
+			stop(nil)
+			if ctx.Err() != context.DeadlineExceeded || timed.Err() != context.DeadlineExceeded {
+				t.Errorf("cancelled after its deadline: Err() = %v, want context.DeadlineExceeded still", ctx.Err())
+			}
+			start = time.Now()
+		}
+
+		ctx, stop := contexttree.WithTimeout(context.Background(), time.Second)
+		stop()
+		time.Sleep(time.Minute)
+		if ctx.Err() != context.Canceled {
+			t.Errorf("cancelled before its deadline: Err() = %v after the deadline, want context.Canceled still", ctx.Err())
+		}
+	})
+}
+
+// AfterFunc calls its function once, in a goroutine of its own, unless stop comes first; stop tells which.
+//
+//kata:zh AfterFunc 的函数在自己的 goroutine 里只被调用一次，除非 stop 先到；stop 会告诉你是哪一种。
+func TestAfterFunc(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := contexttree.WithCancelCause(context.Background())
+		calls, release := make(chan struct{}, 10), make(chan struct{})
+		stopRun := contexttree.AfterFunc(ctx, func() { calls <- struct{}{}; <-release })
+		stopped := contexttree.AfterFunc(context.WithValue(ctx, key{}, 1), func() { t.Error("a function ran that was stopped before") })
+		if !stopped() {
+			t.Error("stop() = false before the context was done, want true: it has kept the function from being called")
+		}
+		if stopped() {
+			t.Error("the second stop() = true, want false: the first had stopped it")
+		}
+		synctest.Wait()
+		if len(calls) != 0 {
+			t.Error("AfterFunc called its function before the context was done")
+		}
+
+		returned := make(chan struct{})
+		go func() { cancel(nil); cancel(nil); close(returned) }()
+		synctest.Wait()
+		select {
+		case <-returned:
+		default:
+			t.Error("cancel waits for a function of AfterFunc to return")
+		}
+		if n := len(calls); n != 1 {
+			t.Errorf("AfterFunc called its function %d times once the context was done, want 1", n)
+		}
+		if stopRun() {
+			t.Error("stop() = true after the function was called, want false")
+		}
+		close(release)
+		<-returned
+
+		returned = make(chan struct{})
+		release = make(chan struct{})
+		go func() {
+			contexttree.AfterFunc(ctx, func() { calls <- struct{}{}; <-release })
+			close(returned)
+		}()
+		synctest.Wait()
+		if n := len(calls); n != 2 {
+			t.Errorf("AfterFunc of a context that was done already called its function %d times, want 1", n-1)
+		}
+		select {
+		case <-returned:
+		default:
+			t.Error("AfterFunc of a context that was done already waits for its function to return")
+		}
+		close(release)
+		<-returned
+	})
+}
+
+// WithoutCancel keeps the values, and has no end, no deadline and no cause.
+//
+//kata:zh WithoutCancel 保留值，但没有结束、没有截止时间、没有原因。
+func TestWithoutCancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, stopOurs := contexttree.WithTimeout(context.WithValue(context.Background(), key{}, "value"), time.Second)
+		defer stopOurs()
+		std, stopStd := context.WithTimeout(context.WithValue(context.Background(), key{}, "value"), time.Second)
+		defer stopStd()
+		for name, parent := range map[string]context.Context{"a context of this package": ours, "a standard context": std} {
+			ctx := contexttree.WithoutCancel(parent)
+			child, stopChild := contexttree.WithCancelCause(ctx)
+			if _, ok := ctx.Deadline(); ok {
+				t.Errorf("WithoutCancel(%s) has its deadline, want none", name)
+			}
+			if v := ctx.Value(key{}); v != "value" {
+				t.Errorf(`WithoutCancel(%s).Value(key) = %v, want "value"`, name, v)
+			}
+			<-parent.Done()
+			synctest.Wait()
+			if ctx.Err() != nil || isDone(ctx) {
+				t.Errorf("%s is done; WithoutCancel of it has Err() = %v, done: %v; want nil, false", name, ctx.Err(), isDone(ctx))
+			}
+			if cause := contexttree.Cause(ctx); cause != nil {
+				t.Errorf("%s is done; WithoutCancel of it has Cause = %v, want nil", name, cause)
+			}
+			if child.Err() != nil {
+				t.Errorf("%s is done; a child of WithoutCancel of it has Err() = %v, want nil", name, child.Err())
+			}
+			stopChild(nil)
+			if child.Err() == nil {
+				t.Errorf("a child of WithoutCancel(%s) was cancelled and is not done", name)
+			}
+		}
+	})
+}
+
+// No context and no AfterFunc costs a goroutine where the parent is ours or standard, nor does a standard child of ours.
+//
+//kata:zh 只要父 context 是本包的或标准库的，任何 context 和 AfterFunc 都不占 goroutine；本包 context 的标准库子 context 也不占。
+func TestNoGoroutines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		root, cancel := contexttree.WithCancelCause(context.Background())
+		std, cancelStd := context.WithCancel(context.Background())
+		for what, add := range map[string]func(){
+			"WithCancelCause(ours)":          func() { contexttree.WithCancelCause(root) },
+			"WithTimeout(ours)":              func() { withTimeout(root, time.Hour) },
+			"WithCancelCause(value of ours)": func() { contexttree.WithCancelCause(context.WithValue(root, key{}, 1)) },
+			"WithCancelCause(standard)":      func() { contexttree.WithCancelCause(std) },
+			"AfterFunc(ours)":                func() { contexttree.AfterFunc(root, func() {}) },
+			"AfterFunc(value of ours)":       func() { contexttree.AfterFunc(context.WithValue(root, key{}, 1), func() {}) },
+			"context.WithCancelCause(ours)":  func() { context.WithCancelCause(root) },
+			"WithCancelCause(background)":    func() { contexttree.WithCancelCause(context.Background()) },
+		} {
+			synctest.Wait()
+			before := runtime.NumGoroutine()
+			for range 20 {
+				add()
+			}
+			synctest.Wait()
+			if n := runtime.NumGoroutine() - before; n > 2 {
+				t.Errorf("20 times %s: %d more goroutines, want 0", what, n)
+			}
+		}
+		cancel(nil)
+		cancelStd()
+		synctest.Wait()
+	})
+}
+
+// A parent of any other type works: its end, its error and its cause reach the child, but not those of a context of ours behind it.
+//
+//kata:zh 任何其他类型的父 context 都可用：它的结束、错误和原因会传给子 context，而它背后的本包 context 不会越过它。
+func TestForeignParent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// A type that has values of ours, and an end of its own.
+		behind, cancelBehind := contexttree.WithCancelCause(context.WithValue(context.Background(), key{}, "value"))
+		foreign := &foreignContext{Context: behind, done: make(chan struct{})}
+		child, stop := contexttree.WithCancelCause(foreign)
+		defer stop(nil)
+		ran := make(chan struct{}, 1)
+		contexttree.AfterFunc(foreign, func() { ran <- struct{}{} })
+		cancelBehind(nil)
+		synctest.Wait()
+		if child.Err() != nil || len(ran) != 0 || contexttree.Cause(foreign) != nil {
+			t.Errorf("a foreign parent is not done, a context whose values it hands on is: child.Err() = %v, AfterFunc ran: %v, Cause(parent) = %v; want nil, false, nil",
+				child.Err(), len(ran) != 0, contexttree.Cause(foreign))
+		}
+		foreign.end(errForeign)
+		synctest.Wait()
+		if child.Err() != errForeign || contexttree.Cause(child) != errForeign || !isDone(child) {
+			t.Errorf("a foreign parent ended with %v: child.Err() = %v, Cause = %v, done: %v; want its error twice, true",
+				errForeign, child.Err(), contexttree.Cause(child), isDone(child))
+		}
+		if len(ran) != 1 {
+			t.Errorf("a foreign parent ended: AfterFunc called its function %d times, want 1", len(ran))
+		}
+		late, stopLate := contexttree.WithCancelCause(foreign)
+		defer stopLate(nil)
+		if late.Err() != errForeign {
+			t.Errorf("a child of a foreign context that has ended: Err() = %v, at once; want %v", late.Err(), errForeign)
+		}
+
+		// A standard one, with a cause that it hands on.
+		slow := errors.New("the database is slow")
+		std, stopStd := context.WithTimeoutCause(context.Background(), time.Second, slow)
+		defer stopStd()
+		below, stopBelow := contexttree.WithTimeout(std, time.Hour)
+		defer stopBelow()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if below.Err() != context.DeadlineExceeded || contexttree.Cause(below) != slow || contexttree.Cause(std) != slow {
+			t.Errorf("a standard parent's deadline has passed, its cause is %q: child.Err() = %v, Cause(child) = %v, Cause(parent) = %v; want context.DeadlineExceeded and this cause",
+				slow, below.Err(), contexttree.Cause(below), contexttree.Cause(std))
+		}
+
+		// Ours, a standard one below it, and ours below that.
+		top, cancelTop := contexttree.WithCancelCause(context.Background())
+		middle, stopMiddle := context.WithCancel(top)
+		defer stopMiddle()
+		bottom, stopBottom := contexttree.WithCancelCause(middle)
+		defer stopBottom(nil)
+		cancelTop(nil)
+		synctest.Wait()
+		if middle.Err() != context.Canceled || bottom.Err() != context.Canceled {
+			t.Errorf("ours was cancelled: its standard child has Err() = %v, ours below that %v; want context.Canceled", middle.Err(), bottom.Err())
+		}
+	})
+}
+
+// What is done or stopped is forgotten: a parent that lives on keeps nothing of it in memory.
+//
+//kata:zh 已结束或已停止的都会被忘掉：仍然存活的父 context 不在内存里留下它们。
+func TestForgets(t *testing.T) {
+	for what, c := range map[string]struct {
+		standard bool
+		use      func(parent context.Context, payload *[4096]byte)
+	}{
+		"child cancelled": {false, func(parent context.Context, payload *[4096]byte) {
+			_, cancel := contexttree.WithCancelCause(context.WithValue(parent, key{}, payload))
+			cancel(nil)
+		}},
+		"child with a timeout cancelled": {false, func(parent context.Context, payload *[4096]byte) {
+			_, cancel := contexttree.WithTimeout(context.WithValue(parent, key{}, payload), time.Hour)
+			cancel()
+		}},
+		"child past its deadline": {false, func(parent context.Context, payload *[4096]byte) {
+			contexttree.WithTimeout(context.WithValue(parent, key{}, payload), -1)
+		}},
+		"AfterFunc stopped": {false, func(parent context.Context, payload *[4096]byte) {
+			contexttree.AfterFunc(parent, func() { runtime.KeepAlive(payload) })()
+		}},
+		"child of a standard parent cancelled": {true, func(parent context.Context, payload *[4096]byte) {
+			_, cancel := contexttree.WithCancelCause(context.WithValue(parent, key{}, payload))
+			cancel(nil)
+		}},
+		"standard child cancelled": {false, func(parent context.Context, payload *[4096]byte) {
+			ctx, cancel := context.WithCancel(parent)
+			context.AfterFunc(ctx, func() { runtime.KeepAlive(payload) })
+			cancel()
+		}},
+	} {
+		parent, stop := contexttree.WithCancelCause(context.Background())
+		if c.standard {
+			parent, stop = context.WithCancelCause(context.Background())
+		}
+		payload := new([4096]byte)
+		memory := weak.Make(payload)
+		c.use(parent, payload)
+		if !collected(memory) {
+			t.Errorf("%s: its memory is still held while the parent lives on", what)
+		}
+		runtime.KeepAlive(parent)
+		stop(nil)
+	}
+
+	parent, stop := contexttree.WithCancelCause(context.Background())
+	payload := new([4096]byte)
+	memory := weak.Make(payload)
+	contexttree.WithCancelCause(context.WithValue(parent, key{}, payload))
+	stop(nil)
+	if !collected(memory) {
+		t.Error("a parent was cancelled and is still in use: its children are still held in memory")
+	}
+	runtime.KeepAlive(parent)
+}
+
+// All of it may be used by many goroutines at once.
+//
+//kata:zh 以上一切都可以由多个 goroutine 同时使用。
+func TestConcurrent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 {
+			root, cancel := contexttree.WithCancelCause(context.Background())
+			var mu sync.Mutex
+			var all []context.Context
+			var wg sync.WaitGroup
+			begin := make(chan struct{})
+			for i := range 8 {
+				wg.Go(func() {
+					<-begin
+					child, stop := contexttree.WithCancelCause(root)
+					timed, stopTimed := withTimeout(child, time.Hour)
+					unhook := contexttree.AfterFunc(timed, func() {})
+					root.Err()
+					contexttree.Cause(root)
+					timed.Deadline()
+					switch i % 4 {
+					case 0:
+						stop(nil)
+					case 1:
+						cancel(nil)
+					case 2:
+						stopTimed(nil)
+						unhook()
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					all = append(all, child, timed)
+				})
+			}
+			close(begin)
+			wg.Wait()
+			for _, c := range all {
+				if c.Err() != context.Canceled || contexttree.Cause(c) != context.Canceled {
+					t.Fatalf("8 goroutines made and cancelled contexts below one that was cancelled: Err() = %v, Cause = %v, want context.Canceled",
+						c.Err(), contexttree.Cause(c))
+				}
+			}
+		}
+	})
+}
+
+// withTimeout is WithTimeout with the signature of WithCancelCause.
+func withTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := contexttree.WithTimeout(parent, d)
+	return ctx, func(error) { cancel() }
+}
+
+func isDone(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// collected says whether memory is free after some garbage collections; others may have to let go of it first.
+func collected[T any](memory weak.Pointer[T]) bool {
+	for range 20 {
+		runtime.GC()
+		if memory.Value() == nil {
+			return true
+		}
+		runtime.Gosched()
+	}
+	return false
+}
+
+var errForeign = errors.New("the foreign context has ended")
+
+// foreignContext has the values of another context and an end of its own.
+type foreignContext struct {
+	context.Context
+	done chan struct{}
+
+	mu  sync.Mutex
+	err error
+}
+
+func (f *foreignContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (f *foreignContext) Done() <-chan struct{}       { return f.done }
+
+func (f *foreignContext) Err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+func (f *foreignContext) end(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+	close(f.done)
+}

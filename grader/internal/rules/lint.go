@@ -7,7 +7,6 @@ import (
 	"go/format"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -66,16 +65,16 @@ func Lint(ctx context.Context, variants []*course.Variant, analyzers []*analysis
 	}
 	var pkgs []*packages.Package
 	owner := map[*packages.Package]*course.Variant{}
-	for v, l := range loaded {
-		for _, p := range l.pkgs {
-			if len(p.Errors) > 0 || p.IllTyped {
+	learner := map[*packages.Package]map[string]bool{}
+	for v, checked := range loaded {
+		for _, t := range checked {
+			if t.failed {
 				continue // the build reports it
 			}
-			// Facts about dependencies would need their syntax; printf and its like
-			// know the standard library's functions by name.
-			p.Imports = nil
+			p := t.forAnalysis(v)
 			pkgs = append(pkgs, p)
 			owner[p] = v
+			learner[p] = t.learnerFiles()
 		}
 	}
 	if len(pkgs) == 0 {
@@ -92,10 +91,10 @@ func Lint(ctx context.Context, variants []*course.Variant, analyzers []*analysis
 		}
 		for _, d := range act.Diagnostics {
 			pos := act.Package.Fset.Position(d.Pos)
-			if !loaded[v].files[filepath.FromSlash(pos.Filename)] || ownType(act, d) {
+			if !learner[act.Package][pos.Filename] {
 				continue
 			}
-			pos.Filename = course.RelTo(v.Kata.Root, filepath.FromSlash(pos.Filename))
+			pos.Filename = course.RelTo(v.Kata.Root, pos.Filename)
 			out[v] = append(out[v], course.Problem{Kind: "lint", At: pos.String(), Text: act.Analyzer.Name + ": " + d.Message})
 		}
 	}
@@ -103,13 +102,6 @@ func Lint(ctx context.Context, variants []*course.Variant, analyzers []*analysis
 		slices.SortFunc(out[v], func(a, b course.Problem) int { return strings.Compare(a.At+a.Text, b.At+b.Text) })
 	}
 	return out, nil
-}
-
-// ownType tells the composites check, which asks for keyed fields of foreign
-// structs, that the kata's package is not foreign to its own tests: go vet knows
-// that by the path, which the overlay changes.
-func ownType(act *checker.Action, d analysis.Diagnostic) bool {
-	return act.Analyzer == composite.Analyzer && strings.Contains(d.Message, "/"+course.AuthorDir+"/")
 }
 
 // Unformatted names the Go files of v that gofmt would change.

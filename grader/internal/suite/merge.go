@@ -1,9 +1,6 @@
 package suite
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"fmt"
 	"go/ast"
 	"go/importer"
@@ -13,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -58,7 +54,7 @@ func (b *builder) merges(pairs []*Pair) map[*course.Variant]*renames {
 		if len(vs) < mergeFrom {
 			continue
 		}
-		exports, err := b.exports(k, vs)
+		exports, err := ExportData(b.ctx, k.ModuleDir, importsOf(vs))
 		if err != nil {
 			continue // merging saves time, no more; the build will say what is wrong
 		}
@@ -71,8 +67,8 @@ func (b *builder) merges(pairs []*Pair) map[*course.Variant]*renames {
 	return out
 }
 
-// exports asks the go command for the export data of all that the suites import.
-func (b *builder) exports(k *course.Kata, vs []*course.Variant) (map[string]string, error) {
+// importsOf is everything that the variants' files import.
+func importsOf(vs []*course.Variant) map[string]bool {
 	imports := map[string]bool{}
 	for _, v := range vs {
 		for _, file := range v.Files {
@@ -86,23 +82,7 @@ func (b *builder) exports(k *course.Kata, vs []*course.Variant) (map[string]stri
 			}
 		}
 	}
-	args := append([]string{"list", "-e", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}"}, slices.Sorted(maps.Keys(imports))...)
-	cmd := exec.CommandContext(b.ctx, b.goTool, args...)
-	cmd.Dir = k.ModuleDir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOTMPDIR="+b.tmp, "PWD="+k.ModuleDir)
-	ownGroup(cmd)
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, err
-	}
-	exports := map[string]string{}
-	sc := bufio.NewScanner(bytes.NewReader(out))
-	for sc.Scan() {
-		if p, file, ok := strings.Cut(sc.Text(), "\t"); ok && file != "" {
-			exports[p] = file
-		}
-	}
-	return exports, context.Cause(b.ctx)
+	return imports
 }
 
 // rename type-checks a suite and returns what has to be renamed, or nil where it

@@ -14,4 +14,5 @@ import (
 	_ "google.golang.org/grpc/metadata"
 	_ "google.golang.org/grpc/status"
 	_ "google.golang.org/grpc/test/bufconn"
+	_ "google.golang.org/protobuf/proto"
 )

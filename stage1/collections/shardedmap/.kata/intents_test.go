@@ -235,12 +235,16 @@ func TestPanic(t *testing.T) {
 			returned <- struct{}{}
 		}()
 		<-started
-		waited := make(chan string, 1)
-		go func() {
-			v, _ := m.LoadOrCompute(1, func() string { return "second try" })
-			waited <- v
-		}()
-		settle(&asked, 2)
+		const waiting = 8
+		var computed atomic.Int64
+		waited := make(chan string, waiting)
+		for range waiting {
+			go func() {
+				v, _ := m.LoadOrCompute(1, func() string { computed.Add(1); return "second try" })
+				waited <- v
+			}()
+		}
+		settle(&asked, 1+waiting)
 		close(release)
 
 		within(t, fmt.Sprintf("compute %s: the call of LoadOrCompute", ending.name), func() {
@@ -254,11 +258,16 @@ func TestPanic(t *testing.T) {
 			t.Errorf("compute %s: LoadOrCompute returned to its caller as if there were a value", ending.name)
 		default:
 		}
-		within(t, fmt.Sprintf("compute %s: another LoadOrCompute that waited for it", ending.name), func() {
-			if v := <-waited; v != "second try" {
-				t.Errorf("compute %s: another LoadOrCompute that waited for it = %q, want %q, by its own compute", ending.name, v, "second try")
+		within(t, fmt.Sprintf("compute %s: other calls of LoadOrCompute that waited for it", ending.name), func() {
+			for range waiting {
+				if v := <-waited; v != "second try" {
+					t.Errorf("compute %s: another LoadOrCompute that waited for it = %q, want %q, by a compute of those who waited", ending.name, v, "second try")
+				}
 			}
 		})
+		if n := computed.Load(); n != 1 {
+			t.Errorf("compute %s: of the %d calls that waited, %d called their own compute, want 1", ending.name, waiting, n)
+		}
 	}
 
 	m := shardedmap.New[int, string](4, identity)

@@ -91,6 +91,7 @@ func TestCause(t *testing.T) {
 		stopBefore(early)
 		cancel(first)
 		cancel(second)
+		synctest.Wait()
 		stopChild(second)
 		when := `a context was cancelled with "first", then with "second"`
 		check(when, "it", ctx, context.Canceled, first)
@@ -414,41 +415,40 @@ func TestConcurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 20 {
 			root, cancel := contexttree.WithCancelCause(context.Background())
-			var mu sync.Mutex
-			var all []context.Context
-			var wg sync.WaitGroup
+			child, stopChild := contexttree.WithCancelCause(root)
+			timed, stopTimed := contexttree.WithTimeout(root, time.Hour)
+			unhook := contexttree.AfterFunc(root, func() {})
+			made := make(chan context.Context, 3)
 			begin := make(chan struct{})
-			for i := range 8 {
-				wg.Go(func() {
-					<-begin
-					child, stop := contexttree.WithCancelCause(root)
-					timed, stopTimed := withTimeout(child, time.Hour)
-					unhook := contexttree.AfterFunc(timed, func() {})
-					root.Err()
-					contexttree.Cause(root)
-					timed.Deadline()
-					switch i % 4 {
-					case 0:
-						stop(nil)
-					case 1:
-						cancel(nil)
-					case 2:
-						stopTimed(nil)
-						unhook()
-					}
-					mu.Lock()
-					defer mu.Unlock()
-					all = append(all, child, timed)
-				})
+			var wg sync.WaitGroup
+			for _, op := range []func(){ // each in a goroutine that does nothing else, and so waits for nobody
+				func() { cancel(nil) },
+				func() { stopChild(nil) },
+				func() { stopTimed() },
+				func() { unhook() },
+				func() { root.Err() },
+				func() { child.Err() },
+				func() { contexttree.Cause(root) },
+				func() { contexttree.Cause(timed) },
+				func() { timed.Deadline() },
+				func() { c, _ := contexttree.WithCancelCause(root); made <- c },
+				func() { c, _ := contexttree.WithTimeout(child, time.Hour); made <- c },
+				func() { c, _ := contexttree.WithTimeout(timed, time.Hour); made <- c },
+				func() { contexttree.AfterFunc(child, func() {}) },
+			} {
+				wg.Go(func() { <-begin; op() })
 			}
 			close(begin)
 			wg.Wait()
-			for _, c := range all {
+			synctest.Wait()
+			for _, c := range []context.Context{root, child, timed, <-made, <-made, <-made} {
 				if c.Err() != context.Canceled || contexttree.Cause(c) != context.Canceled {
-					t.Fatalf("8 goroutines made and cancelled contexts below one that was cancelled: Err() = %v, Cause = %v, want context.Canceled",
+					t.Fatalf("contexts were made and cancelled by many goroutines below one that was cancelled: Err() = %v, Cause = %v, want context.Canceled",
 						c.Err(), contexttree.Cause(c))
 				}
 			}
+			contexttree.WithTimeout(context.Background(), time.Second)
+			time.Sleep(2 * time.Second) // it ends by itself, untouched
 		}
 	})
 }

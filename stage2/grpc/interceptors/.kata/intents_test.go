@@ -163,6 +163,14 @@ func as(token string) context.Context {
 	return metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+token)
 }
 
+// patient is a context that ends after hours: a call that does not end by itself is then seen to end otherwise. It is no deadline, for a
+// deadline would be sent to the server.
+func patient(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	time.AfterFunc(2*time.Hour, cancel)
+	return ctx
+}
+
 // people is an authentication that knows tokens by their subject.
 func people(_ context.Context, token string) (interceptors.Identity, error) {
 	if token == "ada" || token == "bob" {
@@ -194,7 +202,10 @@ func TestOrder(t *testing.T) {
 				case "panic":
 					panic("in Authenticate")
 				case "slow":
-					<-ctx.Done()
+					select {
+					case <-ctx.Done():
+					case <-time.After(time.Hour):
+					}
 					return interceptors.Identity{}, ctx.Err()
 				}
 				return people(ctx, token)
@@ -422,7 +433,7 @@ func TestCredentialExpires(t *testing.T) {
 			},
 		})
 		began := time.Now()
-		ss, err := c.FullDuplexCall(as("minute"))
+		ss, err := c.FullDuplexCall(patient(as("minute")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -463,7 +474,10 @@ func TestServerLimits(t *testing.T) {
 		c := serve(t, interceptors.Options{Limits: interceptors.Limits{Unary: limit, Stream: 2 * limit}}, &service{
 			unary: func(ctx context.Context, req *pb.SimpleRequest) (*pb.SimpleResponse, error) {
 				if look(ctx); req.ResponseSize > 0 {
-					<-ctx.Done()
+					select {
+					case <-ctx.Done():
+					case <-time.After(time.Hour):
+					}
 					return nil, ctx.Err()
 				}
 				return &pb.SimpleResponse{}, nil
@@ -508,14 +522,14 @@ func TestServerLimits(t *testing.T) {
 		}
 
 		began := time.Now()
-		_, err := c.UnaryCall(t.Context(), &pb.SimpleRequest{ResponseSize: 1})
+		_, err := c.UnaryCall(patient(t.Context()), &pb.SimpleRequest{ResponseSize: 1})
 		wants(t, "a handler that works until its context ends", err, codes.DeadlineExceeded, "deadline exceeded")
 		if lasted := time.Since(began); lasted != limit {
 			t.Errorf("a unary call lasted %v, want the limit of %v", lasted, limit)
 		}
 
 		began = time.Now()
-		in, err := c.StreamingInputCall(t.Context())
+		in, err := c.StreamingInputCall(patient(t.Context()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -526,7 +540,7 @@ func TestServerLimits(t *testing.T) {
 			t.Errorf("a stream whose client falls silent lasted %v, want the limit of %v", lasted, 2*limit)
 		}
 
-		out, err := c.StreamingOutputCall(t.Context(), &pb.StreamingOutputCallRequest{})
+		out, err := c.StreamingOutputCall(patient(t.Context()), &pb.StreamingOutputCallRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}

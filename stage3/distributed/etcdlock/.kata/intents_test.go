@@ -719,7 +719,7 @@ func TestNothingLeft(t *testing.T) {
 		if l, err := w.result(w.acquire(w.ctx, cli, "left", long)); err == nil {
 			w.release(l)
 		}
-		left(cli, "after an Acquire whose " + method + " was carried out while its answer was lost")
+		left(cli, "after an Acquire whose "+method+" was carried out while its answer was lost")
 		cli.LoseAnswer("")
 	}
 }

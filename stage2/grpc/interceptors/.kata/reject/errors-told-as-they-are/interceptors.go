@@ -1,6 +1,6 @@
-// Package interceptors: an error without a status is sent as it is: grpc-go makes it Unknown, with the whole text.
+// Package interceptors: an error without a status is sent with its text, as grpc-go itself would do: addresses and queries go to the client.
 //
-//kata:caught-by TestErrors
+//kata:caught-by TestErrors TestPanic TestOrder
 package interceptors
 
 import (
@@ -199,7 +199,7 @@ func recovered(c *call, err *error) {
 	if value := recover(); value != nil {
 		p := &panicked{value: value, stack: debug.Stack()}
 		c.panicked.Store(p)
-		*err = fmt.Errorf("%w: %w", status.Error(codes.Internal, "internal error"), p)
+		*err = p
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package interceptors: status.FromError is trusted with wrapped statuses: it puts the text of the wrapping into the message for the client.
 //
-//kata:caught-by TestErrors
+//kata:caught-by TestErrors TestAuthenticate
 package interceptors
 
 import (
@@ -175,9 +175,6 @@ func public(err error) *status.Status {
 		return nil
 	case errors.As(err, &carrier) && carrier.GRPCStatus() != nil:
 		st, _ := status.FromError(err)
-		if errors.Is(err, errUnauthenticated) || st.Code() == codes.Unavailable {
-			return carrier.GRPCStatus()
-		}
 		return st
 	case errors.Is(err, context.DeadlineExceeded):
 		return status.New(codes.DeadlineExceeded, "deadline exceeded")

@@ -1,6 +1,6 @@
 // Package etcdlock: the holder's context is a child of the one that bounds the waiting: a caller's `defer cancel()` gives the lock up.
 //
-//kata:caught-by TestContextIsForWaiting
+//kata:caught-by TestRelease
 package etcdlock
 
 import (

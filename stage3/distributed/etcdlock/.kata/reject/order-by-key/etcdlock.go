@@ -1,6 +1,6 @@
 // Package etcdlock: the line is ordered by key, as in ZooKeeper's recipe; but the keys end in lease ids, and these do not grow with time.
 //
-//kata:caught-by TestOneAtATime
+//kata:caught-by TestInOrder
 package etcdlock
 
 import (

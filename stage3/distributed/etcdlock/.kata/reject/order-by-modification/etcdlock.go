@@ -1,6 +1,6 @@
 // Package etcdlock: the line is ordered by the last modification: a leader that proclaims something goes to its end.
 //
-//kata:caught-by TestWaiterGivesUp
+//kata:caught-by TestElection
 package etcdlock
 
 import (

@@ -1,6 +1,6 @@
 // Package etcdlock: who is first holds the lock; whether the own key is still in the line is not asked.
 //
-//kata:caught-by TestLostInLine
+//kata:caught-by TestLost
 package etcdlock
 
 import (

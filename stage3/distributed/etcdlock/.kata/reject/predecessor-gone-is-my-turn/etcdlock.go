@@ -1,6 +1,6 @@
 // Package etcdlock: once the one ahead is gone, it is my turn; but that one may have given up in the middle of the line.
 //
-//kata:caught-by TestWaiterGivesUp
+//kata:caught-by TestInOrder
 package etcdlock
 
 import (

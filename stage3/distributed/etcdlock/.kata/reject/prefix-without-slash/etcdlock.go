@@ -1,6 +1,6 @@
 // Package etcdlock: the prefix does not end in a slash: the line of "orders" includes that of "orders-eu".
 //
-//kata:caught-by TestNamesApart
+//kata:caught-by TestSameLine
 package etcdlock
 
 import (

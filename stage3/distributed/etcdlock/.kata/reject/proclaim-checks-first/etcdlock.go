@@ -1,6 +1,6 @@
 // Package etcdlock: Proclaim looks whether it still leads, and writes then: in between, it may have been deposed.
 //
-//kata:caught-by TestProclaim
+//kata:caught-by TestElection
 package etcdlock
 
 import (

@@ -1,6 +1,6 @@
 // Package etcdlock: a watch that ended is taken for the end of its key.
 //
-//kata:caught-by TestCompaction
+//kata:caught-by TestNothingMissed
 package etcdlock
 
 import (

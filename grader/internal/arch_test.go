@@ -51,7 +51,7 @@ type listed struct {
 	Imports    []string
 }
 
-// TestArrows holds DESIGN's table of packages: who may know whom.
+// TestArrows holds the table of packages in ARCHITECTURE.md: who may know whom.
 func TestArrows(t *testing.T) {
 	stale := maps.Clone(arrows)
 	for _, p := range list(t) {

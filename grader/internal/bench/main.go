@@ -1,5 +1,5 @@
 // Command bench measures the grader against the go command on the same work:
-// the ratios that DESIGN promises, side by side in one run.
+// the ratios that the project promises, side by side in one run.
 //
 //	go run ./grader/internal/bench [-stage stage1] [-katas language] [-only check,verify] [-tolerance 0.1]
 //

@@ -394,10 +394,12 @@ func (j *judgement) reject(v *course.Variant, g grade.Kata) {
 	if forbidden {
 		row.Caught = append(row.Caught, "forbid")
 	}
-	j.out.Rejects = append(j.out.Rejects, row)
 	for _, name := range v.CaughtBy {
-		j.caught(v, g, name, forbidden)
+		if j.caught(v, g, name, forbidden) && !slices.Contains(row.Caught, name) {
+			row.Caught = append(row.Caught, name) // alone, though not beside the others: a race, perhaps
+		}
 	}
+	j.out.Rejects = append(j.out.Rejects, row)
 	if len(row.Caught) == 1 {
 		for i := range j.out.Intents {
 			if j.out.Intents[i].Name == row.Caught[0] {
@@ -408,28 +410,30 @@ func (j *judgement) reject(v *course.Variant, g grade.Kata) {
 }
 
 // caught holds a reject to the intent that it names, run alone.
-func (j *judgement) caught(v *course.Variant, g grade.Kata, name string, forbidden bool) {
+func (j *judgement) caught(v *course.Variant, g grade.Kata, name string, forbidden bool) bool {
 	if name == "forbid" {
 		if !forbidden {
 			j.say(v, "%s says that it is caught by forbid; no rule finds anything in it", v.ID())
 		}
-		return
+		return forbidden
 	}
 	alone := g
 	if p := j.plan.alone[v]; p != nil {
 		alone = grade.Grade(v.Kata, []*suite.Result{j.results[p]}, nil)
 	}
-	for _, in := range alone.Intents {
-		if in.Name != name {
-			continue
-		}
-		if in.Status == grade.Passed {
-			j.uncaught(v, "%s is not caught by %s (run alone)", v.ID(), name)
-		}
-		if in.Because != nil && in.Because.Kind == grade.Timeout && !v.Hangs {
-			j.uncaught(v, "%s is caught by %s only through the deadline; bound the wait in the suite, or say //kata:hangs", v.ID(), name)
-		}
+	i := slices.IndexFunc(alone.Intents, func(in grade.Intent) bool { return in.Name == name })
+	if i < 0 {
+		return false
 	}
+	in := alone.Intents[i]
+	if in.Status == grade.Passed {
+		j.uncaught(v, "%s is not caught by %s (run alone)", v.ID(), name)
+		return false
+	}
+	if in.Because != nil && in.Because.Kind == grade.Timeout && !v.Hangs {
+		j.uncaught(v, "%s is caught by %s only through the deadline; bound the wait in the suite, or say //kata:hangs", v.ID(), name)
+	}
+	return true
 }
 
 // unique asks that every intent has a reject which it alone catches.

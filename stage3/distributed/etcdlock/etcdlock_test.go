@@ -11,7 +11,7 @@ import (
 
 // One takes the lock, another waits for it.
 func TestExampleLock(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cli := etcdtest.Start(t).Client(t).Client // three real members, in this process
 	first, err := etcdlock.Acquire(ctx, cli, "example", time.Minute)
@@ -43,7 +43,7 @@ func TestExampleLock(t *testing.T) {
 
 // A leader proclaims what others read.
 func TestExampleElection(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cli := etcdtest.Start(t).Client(t).Client
 	term, err := etcdlock.Campaign(ctx, cli, "example", "10.0.0.1:8080", time.Minute)

@@ -276,6 +276,10 @@ func Retry[T any](f func() T) T {
 	return f()
 }
 
+type Queue[T any] struct{ items []T }
+
+func (q *Queue[T]) Take() { third() }
+
 func Background() {
 	go func() { time.Sleep(1) }()
 }
@@ -299,6 +303,7 @@ func f(i poller) {
 	Retry(func() int { return 1 }) // want "a.Retry"
 	Retry[string](nil) // want "a.Retry"
 	(*Poller).Poll(p) // want "Poll"
+	new(Queue[int]).Take() // want "Take"
 
 	Background()
 	Default()

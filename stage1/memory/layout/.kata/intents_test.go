@@ -151,16 +151,19 @@ func TestCounterSum(t *testing.T) {
 			t.Fatalf("NewCounter(%d): 1000 was added to each shard: Load() = %d, want %d", shards, got, want)
 		}
 
-		const goroutines, each = 8, 2000
+		const goroutines, each = 8, 20000
 		var wg sync.WaitGroup
+		start := make(chan struct{})
 		for range goroutines {
 			wg.Go(func() {
+				<-start
 				for range each {
 					c.Add(2)
 				}
 				c.Load()
 			})
 		}
+		close(start)
 		wg.Wait()
 		want += 2 * goroutines * each
 		sum := int64(0)

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"runtime"
 	"slices"
 	"sync"
@@ -19,6 +18,8 @@ import (
 	"testing"
 	"time"
 	"weak"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/roadkata/roadkata/stage1/memory/publication"
 )
@@ -89,8 +90,8 @@ func TestNeverChanges(t *testing.T) {
 	mine := full(1)
 	s := publication.New(mine)
 	scramble(mine)
-	if got, want := s.Load(), full(1); !reflect.DeepEqual(got, want) {
-		t.Fatalf("the caller changed the Config that it had given to New: Load() =\n     %s\nwant %s", text(got), text(want))
+	if diff := cmp.Diff(full(1), s.Load()); diff != "" {
+		t.Fatalf("the caller changed the Config that it had given to New. Load() then and now (-then +now):\n%s", diff)
 	}
 	var loaded []*Config
 	for v := 2; v <= 5; v++ {
@@ -102,8 +103,8 @@ func TestNeverChanges(t *testing.T) {
 		})
 	}
 	for i, got := range loaded {
-		if want := full(i + 1); !reflect.DeepEqual(got, want) {
-			t.Fatalf("version %d was changed by later calls of Update:\n got %s\nwant %s", i+1, text(got), text(want))
+		if diff := cmp.Diff(full(i+1), got); diff != "" {
+			t.Fatalf("version %d, which a reader holds, was changed by later calls of Update (-then +now):\n%s", i+1, diff)
 		}
 	}
 	before := s.Load()
@@ -111,8 +112,8 @@ func TestNeverChanges(t *testing.T) {
 		scramble(c)
 		return errors.New("refused")
 	})
-	if want := full(5); !reflect.DeepEqual(before, want) {
-		t.Fatalf("version 5 was changed by an Update that failed:\n got %s\nwant %s", text(before), text(want))
+	if diff := cmp.Diff(full(5), before); diff != "" {
+		t.Fatalf("version 5, which a reader holds, was changed by an Update that failed (-then +now):\n%s", diff)
 	}
 }
 
@@ -123,17 +124,17 @@ func TestFaithful(t *testing.T) {
 	empty := &Config{Limits: map[string]int{}, Routes: map[string][]string{"/none": nil, "/empty": {}}, Hosts: []*publication.Host{}}
 	for _, want := range []*Config{{}, empty, full(1), {Version: 3, Hosts: []*publication.Host{{Addr: "a", Tags: []string{}}}}} {
 		s := publication.New(want)
-		if got := s.Load(); !reflect.DeepEqual(got, want) {
-			t.Fatalf("New(c), then Load() =\n     %s\nwant %s", text(got), text(want))
+		if diff := cmp.Diff(want, s.Load()); diff != "" {
+			t.Fatalf("New(c), then Load() differs from c (-c +Load()):\n%s", diff)
 		}
 		update(t, s, func(c *Config) error {
-			if !reflect.DeepEqual(c, want) {
-				t.Errorf("f of Update is given\n     %s\nwant %s", text(c), text(want))
+			if diff := cmp.Diff(want, c); diff != "" {
+				t.Errorf("what f of Update is given differs from the current version (-current +given):\n%s", diff)
 			}
 			return nil
 		})
-		if got := s.Load(); !reflect.DeepEqual(got, want) {
-			t.Fatalf("after an Update that changes nothing, Load() =\n     %s\nwant %s", text(got), text(want))
+		if diff := cmp.Diff(want, s.Load()); diff != "" {
+			t.Fatalf("an Update that changes nothing changed the version (-before +after):\n%s", diff)
 		}
 	}
 }
@@ -236,8 +237,8 @@ func TestRefused(t *testing.T) {
 	}()
 	got := make(chan *Config, 1)
 	go func() { got <- s.Load() }()
-	if c, want := receive(t, got, "Load() after an f that panicked"), full(1); !reflect.DeepEqual(c, want) {
-		t.Errorf("after an f with an error and one that panicked, Load() =\n     %s\nwant %s", text(c), text(want))
+	if diff := cmp.Diff(full(1), receive(t, got, "Load() after an f that panicked")); diff != "" {
+		t.Errorf("an f that returned an error and one that panicked changed the version (-before +after):\n%s", diff)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Update(func(c *Config) error { c.Version++; return nil }) }()
@@ -323,18 +324,6 @@ func scramble(c *Config) {
 		}
 	}
 	c.Hosts[0] = c.Hosts[1]
-}
-
-// text shows what pointers point to.
-func text(c *Config) string {
-	s := fmt.Sprintf("version %d, timeout %v, token %q, limits %#v, routes %#v, fallback %+v, hosts", c.Version, c.Timeout, c.Token, c.Limits, c.Routes, c.Fallback)
-	if c.Hosts == nil {
-		return s + " nil"
-	}
-	for _, h := range c.Hosts {
-		s += fmt.Sprintf(" %#v", *h)
-	}
-	return s
 }
 
 func update(t *testing.T, s *publication.Store, f func(*Config) error) {

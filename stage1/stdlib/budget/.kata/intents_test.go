@@ -39,6 +39,12 @@ func TestNeverLonger(t *testing.T) {
 			if ctx.Value(key{}) != "value" {
 				t.Errorf("With(parent, …) has lost its parent's values")
 			}
+			child, cancelChild := budget.With(parent, "warehouse", c.own)
+			cancelChild()
+			if child.Err() != context.Canceled || parent.Err() != nil {
+				t.Errorf("the cancel of With(parent, %q, %v) was called: the child has Err() = %v, its parent %v; want context.Canceled, nil",
+					"warehouse", c.own, child.Err(), parent.Err())
+			}
 			stop()
 			synctest.Wait()
 			if ctx.Err() != context.Canceled {
@@ -321,7 +327,7 @@ func TestLivesUntilTheBodyIsClosed(t *testing.T) {
 		defer cancel()
 		var call context.Context
 		received := &recordingBody{Reader: strings.NewReader("the answer")}
-		tr := budget.Transport(0, roundTripper(func(r *http.Request) (*http.Response, error) {
+		tr := budget.Transport(time.Second, roundTripper(func(r *http.Request) (*http.Response, error) {
 			call = r.Context()
 			resp := answer("")
 			resp.Body = received
@@ -345,7 +351,7 @@ func TestLivesUntilTheBodyIsClosed(t *testing.T) {
 			t.Error("the answer's body was closed, that of the transport beneath was not: its connection is lost")
 		}
 
-		failing := budget.Transport(0, roundTripper(func(r *http.Request) (*http.Response, error) {
+		failing := budget.Transport(time.Second, roundTripper(func(r *http.Request) (*http.Response, error) {
 			call = r.Context()
 			return nil, errors.New("connection refused")
 		}))

@@ -296,7 +296,7 @@ func panics(f func()) (did bool) {
 // releaseHuge has a buffer grow, and returns a weak pointer to its memory.
 func releaseHuge(pool *bufpool.Pool, huge []byte) weak.Pointer[byte] {
 	b := pool.Get()
-	b.Write(huge)
+	b.Write(bytes.Clone(huge))
 	array := weak.Make(unsafe.SliceData(b.Bytes()))
 	b.Release()
 	return array

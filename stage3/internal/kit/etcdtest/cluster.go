@@ -173,7 +173,7 @@ func (c *Cluster) run(m *member) error {
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	cfg.UnsafeNoFsync = true
 	cfg.EnableGRPCGateway = false
-	cfg.TickMs, cfg.ElectionMs = 30, 300
+	cfg.TickMs, cfg.ElectionMs = 50, 500
 	any := url.URL{Scheme: "http", Host: "127.0.0.1:0"} // each start listens somewhere else, behind the addresses that stay
 	advertised := url.URL{Scheme: "http", Host: m.peers.Addr()}
 	cfg.ListenPeerUrls, cfg.ListenClientUrls = []url.URL{any}, []url.URL{any}

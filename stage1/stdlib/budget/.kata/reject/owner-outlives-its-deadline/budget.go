@@ -1,6 +1,6 @@
 // Answers the owner from a value without looking at the deadline that counts now.
 //
-//kata:caught-by TestWhose TestSpentBeforeTheCall
+//kata:caught-by TestWhose
 package budget
 
 import (

@@ -1,7 +1,6 @@
-// Returns the parent itself if its deadline is earlier, with a cancel that does nothing or too
-// much.
+// Returns the parent itself if its deadline is earlier, with a cancel that does nothing.
 //
-//kata:caught-by TestHandlerTakesTheLess
+//kata:caught-by TestNeverLonger
 package budget
 
 import (

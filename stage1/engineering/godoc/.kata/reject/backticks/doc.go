@@ -1,0 +1,4 @@
+// Marks names with backticks, as in Markdown, and links nothing.
+//
+//kata:caught-by TestLinks
+package godoc

@@ -1,0 +1,4 @@
+// Documents no constants.
+//
+//kata:caught-by TestEveryName
+package godoc

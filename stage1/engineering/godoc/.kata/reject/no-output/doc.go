@@ -1,0 +1,4 @@
+// Has examples without expected output: they are compiled and never run.
+//
+//kata:caught-by TestExamples
+package godoc

@@ -1,0 +1,4 @@
+// Does not say that a function panics.
+//
+//kata:caught-by TestPanics
+package godoc

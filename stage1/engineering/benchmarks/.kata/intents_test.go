@@ -344,7 +344,9 @@ func bench(t *testing.T, f func(b *testing.B)) (lines []line, out string) {
 // setFlags fixes the number of iterations: nothing here depends on how fast the machine is.
 func setFlags(t *testing.T) {
 	t.Helper()
-	for name, value := range map[string]string{"test.bench": ".", "test.benchtime": fmt.Sprintf("%dx", iterations)} {
+	for name, value := range map[string]string{
+		"test.bench": ".", "test.benchtime": fmt.Sprintf("%dx", iterations), "test.count": "1",
+	} {
 		before := flag.Lookup(name).Value.String()
 		if err := flag.Set(name, value); err != nil {
 			t.Fatal(err)

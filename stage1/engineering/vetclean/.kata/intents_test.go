@@ -317,7 +317,7 @@ func TestReport(t *testing.T) {
 			select {
 			case err := <-done:
 				done <- err
-			case <-time.After(3 * time.Second):
+			case <-time.After(5 * time.Second):
 				held = true
 			}
 		}
@@ -617,15 +617,16 @@ func (f *checked) read(o types.Object, a *ast.AssignStmt) bool {
 					}
 				}
 			}
-		case *ast.ForStmt, *ast.RangeStmt, *ast.FuncLit:
-			if n.Pos() <= a.Pos() && a.End() <= n.End() && !(n.Pos() <= o.Pos() && o.Pos() < n.End()) {
-				may = true
-			}
+		case *ast.ForStmt:
+			may = may || within(a, n) && !declares(n.Body, o)
+		case *ast.RangeStmt:
+			may = may || within(a, n) && !declares(n.Body, o)
+		case *ast.FuncLit:
+			// A literal that shares the variable may run at any time.
+			may = may || !declares(n, o) && f.mentions(n, o) || n.Type.Results != nil && declares(n.Type.Results, o)
 		case *ast.FuncDecl:
-			// A named result is read by every return; a parameter lives as long as the function.
-			if n.Type.Results != nil && n.Type.Results.Pos() <= o.Pos() && o.Pos() < n.Type.Results.End() {
-				may = true
-			}
+			// A named result is read by every return.
+			may = may || n.Type.Results != nil && declares(n.Type.Results, o)
 		case *ast.UnaryExpr:
 			if id, ok := n.X.(*ast.Ident); ok && n.Op == token.AND && f.info.Uses[id] == o {
 				may = true
@@ -639,4 +640,17 @@ func (f *checked) read(o types.Object, a *ast.AssignStmt) bool {
 		}
 	}
 	return may
+}
+
+func within(inner, outer ast.Node) bool { return outer.Pos() <= inner.Pos() && inner.End() <= outer.End() }
+
+func declares(n ast.Node, o types.Object) bool { return n.Pos() <= o.Pos() && o.Pos() < n.End() }
+
+func (f *checked) mentions(n ast.Node, o types.Object) bool {
+	for id, used := range f.info.Uses {
+		if used == o && within(id, n) {
+			return true
+		}
+	}
+	return false
 }

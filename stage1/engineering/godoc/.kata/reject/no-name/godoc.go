@@ -32,9 +32,9 @@ const (
 	Euro        = 100 * Cent
 )
 
-// Parse returns the amount that s stands for: an optional minus sign, at least one
-// digit, a point, and exactly two digits, such as "-12.50". The error for anything
-// else, also for what is too large for an [Amount], wraps [ErrSyntax].
+// Parse returns the amount that s stands for, such as "-12.50". It wants an optional
+// minus sign, at least one digit, a point, and exactly two digits. The error for
+// anything else, also for what is too large for an [Amount], wraps [ErrSyntax].
 func Parse(s string) (Amount, error) {
 	digits := strings.TrimPrefix(s, "-")
 	euros, cents, ok := strings.Cut(digits, ".")

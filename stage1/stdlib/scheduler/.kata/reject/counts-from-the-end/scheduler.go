@@ -1,6 +1,6 @@
 // Calls a job the next time an interval after it has ended, with the time that it is then.
 //
-//kata:caught-by TestNoDrift TestNoOverlap
+//kata:caught-by TestNoDrift
 package scheduler
 
 import (

@@ -1,9 +1,10 @@
-// Package godoc handles amounts of money in euros, to the cent.
+// Package godoc handles amounts of money, e.g. in euros, to the cent.
 //
 // An [Amount] is a whole number of cents, so sums are exact. Amounts are read
 // with [Parse] and written with [Amount.String], in the same form:
-//  total := godoc.MustParse("19.99") + 5*godoc.Euro
-//  fmt.Println(total) // 24.99
+//
+//	total := godoc.MustParse("19.99") + 5*godoc.Euro
+//	fmt.Println(total) // 24.99
 //
 // Why not a float64? See [What Every Computer Scientist Should Know].
 //
@@ -31,9 +32,9 @@ const (
 	Euro        = 100 * Cent
 )
 
-// Parse returns the amount that s stands for: an optional minus sign, at least one
-// digit, a point, and exactly two digits, such as "-12.50". The error for anything
-// else, also for what is too large for an [Amount], wraps [ErrSyntax].
+// Parse returns the amount that s stands for, such as "-12.50". It wants an optional
+// minus sign, at least one digit, a point, and exactly two digits. The error for
+// anything else, also for what is too large for an [Amount], wraps [ErrSyntax].
 func Parse(s string) (Amount, error) {
 	digits := strings.TrimPrefix(s, "-")
 	euros, cents, ok := strings.Cut(digits, ".")

@@ -8,6 +8,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -99,6 +100,10 @@ func Run(ctx context.Context, c *course.Course, katas []*course.Kata, opts Optio
 	began := time.Now()
 	if opts.Analyzers == nil {
 		opts.Analyzers = rules.All()
+	}
+	if opts.Jobs <= 0 {
+		// Rejects mostly wait to be caught: for a lock, for a deadline.
+		opts.Jobs = 3 * runtime.NumCPU()
 	}
 	var plans []*plan
 	var pairs []*suite.Pair

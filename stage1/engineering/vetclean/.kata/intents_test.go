@@ -642,7 +642,9 @@ func (f *checked) read(o types.Object, a *ast.AssignStmt) bool {
 	return may
 }
 
-func within(inner, outer ast.Node) bool { return outer.Pos() <= inner.Pos() && inner.End() <= outer.End() }
+func within(inner, outer ast.Node) bool {
+	return outer.Pos() <= inner.Pos() && inner.End() <= outer.End()
+}
 
 func declares(n ast.Node, o types.Object) bool { return n.Pos() <= o.Pos() && o.Pos() < n.End() }
 

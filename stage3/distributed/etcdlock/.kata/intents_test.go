@@ -245,7 +245,9 @@ func TestInOrder(t *testing.T) {
 	if w.await(middle); !errors.Is(middle.err, why) {
 		t.Errorf("the context of Acquire was cancelled: it returned %v, want the cause, %v", middle.err, why)
 	}
-	w.AwaitEntries(t, "locks/one/", 2)
+	if line := w.Entries(t, "locks/one/"); len(line) != 2 {
+		t.Fatalf("one of two waiters has given up, Acquire has returned: the line is %v, want the holder and the other waiter", line)
+	}
 	// The last one has heard of it when it looks at the holder's key instead.
 	cli.Await(func() bool { return watchesOf(cli, ahead[0].Key) > 0 || polls(cli) || last.over() })
 	last.stillWaits(t, "the first one still holds the lock: the one that it waited for had only given up")
@@ -767,6 +769,9 @@ func TestElection(t *testing.T) {
 	up()
 	if w.await(gone); !errors.Is(gone.err, context.Canceled) {
 		t.Errorf("Campaign = %v although its context was cancelled while \"one\" led, want %v", gone.err, context.Canceled)
+	}
+	if line := w.Entries(t, "elections/led/"); len(line) != 2 {
+		t.Fatalf("one of three has given up, Campaign has returned: the line is %v, want \"one\" and \"two\"", line)
 	}
 	second.Await(func() bool { return watchesOf(second, line[0].Key) > 0 || polls(second) || two.over() })
 	two.stillWaits(t, "\"one\" leads: the one that it waited for had only given up")

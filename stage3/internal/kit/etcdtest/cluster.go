@@ -451,6 +451,19 @@ func (c *Cluster) Leases(t testing.TB) []clientv3.LeaseID {
 	return list
 }
 
+// applied waits until every member that hears the others has come as far as a revision: what a client does next finds it done, whichever
+// member it asks.
+func (c *Cluster) applied(t testing.TB, revision int64) {
+	t.Helper()
+	for i := range c.members {
+		e := c.etcd(i)
+		if e == nil || c.isAlone(i) {
+			continue
+		}
+		c.await(t, fmt.Sprintf("member %d to reach revision %d", i, revision), func() bool { return e.Server.KV().Rev() >= revision })
+	}
+}
+
 // Expire ends a lease now, as its time running out would: its keys are gone when Expire returns, and nobody is told but by the usual ways.
 func (c *Cluster) Expire(t testing.TB, lease clientv3.LeaseID) {
 	t.Helper()
@@ -458,7 +471,10 @@ func (c *Cluster) Expire(t testing.TB, lease clientv3.LeaseID) {
 		t.Fatal("the key has no lease: it would stay for ever if its owner died")
 	}
 	c.ask(t, func(ctx context.Context, cli *clientv3.Client) error {
-		_, err := cli.Revoke(ctx, lease)
+		resp, err := cli.Revoke(ctx, lease)
+		if err == nil {
+			c.applied(t, resp.Header.Revision)
+		}
 		return err
 	})
 }
@@ -467,7 +483,10 @@ func (c *Cluster) Expire(t testing.TB, lease clientv3.LeaseID) {
 func (c *Cluster) Delete(t testing.TB, key string) {
 	t.Helper()
 	c.ask(t, func(ctx context.Context, cli *clientv3.Client) error {
-		_, err := cli.Delete(ctx, key)
+		resp, err := cli.Delete(ctx, key)
+		if err == nil {
+			c.applied(t, resp.Header.Revision)
+		}
 		return err
 	})
 }

@@ -388,9 +388,9 @@ func TestFencing(t *testing.T) {
 func TestCutOff(t *testing.T) {
 	w := begin(t)
 	cli := w.Client(t)
-	holder := w.lock(cli, "cut", time.Second)
+	holder := w.lock(cli, "cut", 2*time.Second)
 	cli.Cut()
-	if cause := w.ended(holder.Context(), "the holder is cut off from etcd, with a TTL of one second"); !errors.Is(cause, etcdlock.ErrLost) {
+	if cause := w.ended(holder.Context(), "the holder is cut off from etcd, with a TTL of two seconds"); !errors.Is(cause, etcdlock.ErrLost) {
 		t.Errorf("cut off from etcd for a TTL: the cause of the holder's context is %v, want ErrLost", cause)
 	}
 	w.expireNewest("cut") // etcd's clock may be a little behind
@@ -520,13 +520,17 @@ func (w *world) theLeaderChanges() {
 	leader := w.Client(w.t)
 	one := w.campaign(leader, "gap", "one")
 	cli := w.Client(w.t)
+	changed := make(chan *attempt, 1)
 	change := sync.OnceFunc(func() {
 		if err := one.Resign(w.ctx); err == nil {
-			_, _ = etcdlock.Campaign(w.ctx, leader.Client, "gap", "two", long)
+			two := w.run(w.ctx, leader, "gap", "two")
+			<-two.done
+			changed <- two
 		}
 	})
 	cli.BeforeWatch(func(etcdtest.Watch) { change() })
 	w.sees(w.observe(cli, "gap"), "two")
+	w.resign(w.lead(<-changed))
 }
 
 func (w *world) compactedWhileWaiting() {

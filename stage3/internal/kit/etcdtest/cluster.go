@@ -10,6 +10,7 @@ package etcdtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -472,6 +474,9 @@ func (c *Cluster) Expire(t testing.TB, lease clientv3.LeaseID) {
 	}
 	c.ask(t, func(ctx context.Context, cli *clientv3.Client) error {
 		resp, err := cli.Revoke(ctx, lease)
+		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+			return nil // it has just ended by itself
+		}
 		if err == nil {
 			c.applied(t, resp.Header.Revision)
 		}

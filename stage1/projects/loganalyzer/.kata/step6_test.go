@@ -53,7 +53,7 @@ func TestPrintsATable(t *testing.T) {
 //
 //kata:zh JSON 是一个对象数组，没有内容时也是；任何字符串都原样保留。
 func TestPrintsJSON(t *testing.T) {
-	path := "/<a>&\"b\"\\,\t你"
+	path := "/<a>&\"b\"\\,\t\x01你"
 	quoted, _ := json.Marshal(path)
 	log := fmt.Sprintf(`{"time":"2026-03-01T12:00:00Z","host":"h","method":"GET","path":%s,"status":200}`, quoted) + "\nbad\n"
 	got := run(t, log, "top", "-o", "json")

@@ -389,6 +389,8 @@ func TestCutOff(t *testing.T) {
 	w := begin(t)
 	cli := w.Client(t)
 	holder := w.lock(cli, "cut", 2*time.Second)
+	// Until its first keepalive is answered, etcd's client hopes for longer than a TTL.
+	cli.Await(func() bool { return cli.Counts().KeepAlives > 0 || holder.Context().Err() != nil })
 	cli.Cut()
 	if cause := w.ended(holder.Context(), "the holder is cut off from etcd, with a TTL of two seconds"); !errors.Is(cause, etcdlock.ErrLost) {
 		t.Errorf("cut off from etcd for a TTL: the cause of the holder's context is %v, want ErrLost", cause)

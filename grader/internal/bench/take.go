@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/roadkata/roadkata/grader/internal/check"
@@ -63,11 +64,26 @@ func (b *bench) ownTime() (float64, error) {
 	total := 0.0
 	for _, k := range r.Katas {
 		if k.Status != grade.Passed {
-			return 0, fmt.Errorf("%s is %s, want it passed: what fails takes another time", k.Path, k.Status)
+			return 0, fmt.Errorf("%s is %s, want it passed: what fails takes another time\n%s", k.Path, k.Status, whatFailed(k))
 		}
 		total += k.Seconds
 	}
 	return total, nil
+}
+
+// whatFailed names the intents that failed, with what they printed.
+func whatFailed(k grade.Kata) string {
+	var b strings.Builder
+	for _, p := range k.Problems {
+		fmt.Fprintf(&b, "%s: %s\n", p.At, p.Text)
+	}
+	for _, i := range k.Intents {
+		if i.Status == grade.Passed || i.Because == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "%s: %s: %s\n%s\n", i.Name, i.Because.Kind, i.Because.Text, strings.Join(i.Output, "\n"))
+	}
+	return b.String()
 }
 
 // selected is a command on the katas that are compared.

@@ -37,8 +37,11 @@ func (b *builder) group(layouts []*layout) []*program {
 	for _, l := range layouts {
 		k := l.pair.Kata
 		key := groupKey{module: k.ModuleDir, modulePath: k.ModulePath, race: b.race(l.pair), experiment: k.Experiment}
-		if l.own || k.Solo {
+		switch {
+		case l.own:
 			key.alone = k.Path + " " + l.pair.Variant.ID() // not from itself: its subjects may share
+		case k.Solo:
+			key.alone = k.Path // from the other katas; its variants may share
 		}
 		p := index[key]
 		if p == nil {

@@ -21,7 +21,7 @@ type groupKey struct {
 	modulePath string
 	race       bool
 	experiment string
-	alone      string // the pair's slug where it must not share
+	alone      string // of whom it is, where it is not shared
 }
 
 // environment variables between the grader and the wrapper.

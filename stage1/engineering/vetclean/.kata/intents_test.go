@@ -4,6 +4,7 @@
 //kata:minutes 40
 //kata:engine real go vet and modernize analyzers
 //kata:race
+//kata:solo
 //kata:timeout 90s
 package vetclean_test
 

@@ -321,7 +321,7 @@ func TestDoesNotReadAhead(t *testing.T) {
 //kata:zh 64 MiB 的源所需内存不比 1 MiB 的更多。
 func TestUploadsInConstantMemory(t *testing.T) {
 	live := newGauge(t)
-	const size = 64 << 20
+	const size = 24 << 20
 	src := &large{left: size, sample: live.sample}
 	var sent int64
 	err := streams.Upload(t.Context(), src, func(_ context.Context, body io.Reader) error {
@@ -455,7 +455,7 @@ func TestWaitsForTheFirstRead(t *testing.T) {
 //kata:zh 读回很长的流，所需内存不比短的更多。
 func TestReadsBackInConstantMemory(t *testing.T) {
 	live := newGauge(t)
-	const size = 64 << 20
+	const size = 24 << 20
 	// The test's own packing, so that this says nothing about Upload.
 	r, w := io.Pipe()
 	go func() {

@@ -104,6 +104,7 @@ func TestSubmissions(t *testing.T) {
 	k := c.Kata("stage1/basics/counter")
 	require.NotNil(t, k)
 	var variants []*course.Variant
+	asked := submissions[:0:0]
 	for _, s := range submissions {
 		if runtime.GOOS == "windows" && strings.Contains(s.src, "syscall.Kill") {
 			continue
@@ -111,18 +112,13 @@ func TestSubmissions(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), s.name)
 		require.NoError(t, os.MkdirAll(dir, 0o777))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "counter.go"), []byte(s.src), 0o666))
-		v := k.Submitted(dir)
-		v.Name = s.name
-		variants = append(variants, v)
+		asked = append(asked, s)
+		variants = append(variants, k.Submitted(dir))
 	}
 	got, err := check.Variants(context.Background(), variants, check.Options{})
 	require.NoError(t, err)
-	for i, v := range variants {
-		for _, s := range submissions {
-			if s.name == v.Name {
-				t.Run(s.name, func(t *testing.T) { compare(t, s.status, s.intents, s.problem, got[i]) })
-			}
-		}
+	for i, s := range asked {
+		t.Run(s.name, func(t *testing.T) { compare(t, s.status, s.intents, s.problem, got[i]) })
 	}
 }
 

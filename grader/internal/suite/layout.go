@@ -84,6 +84,9 @@ func (p *Pair) slug() string {
 	if p.Examples {
 		s += "--examples"
 	}
+	if p.Variant.Kind == course.Submission {
+		return folder(p.Kata, s, p.Variant.Dir) // many people's files may be graded at once
+	}
 	return folder(p.Kata, s)
 }
 
@@ -106,10 +109,10 @@ func onlyTests(v *course.Variant) bool {
 }
 
 // folder makes a folder's name from s. The hash keeps names apart that differ
-// in what cannot stand in a path.
-func folder(k *course.Kata, s string) string {
+// in what cannot stand in a path, or in apart.
+func folder(k *course.Kata, s string, apart ...string) string {
 	h := fnv.New32a()
-	fmt.Fprint(h, k.Path, "\x00", s)
+	fmt.Fprint(h, k.Path, "\x00", s, apart)
 	return unsafeName.ReplaceAllString(s, "-") + fmt.Sprintf("-%08x", h.Sum32())
 }
 

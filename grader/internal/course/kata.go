@@ -101,6 +101,7 @@ type Intent struct {
 	Step   string // id of its step, "" where the kata has none
 	Text   Text
 	Shares string // why no reject is caught by it alone
+	Needs  string // the environment variable that names the real server without which it is not run
 	At     string // position below the workspace
 }
 
@@ -118,6 +119,9 @@ func (s Subject) Intent() string {
 	}
 	return "catches/" + s.Name
 }
+
+// Met reports whether what the intent needs is there.
+func (in *Intent) Met() bool { return in.Needs == "" || os.Getenv(in.Needs) != "" }
 
 // AuthorPath returns the path of an entry of the author's side.
 func (k *Kata) AuthorPath(elem ...string) string {
@@ -301,8 +305,13 @@ func (k *Kata) intents(s *source) {
 				if d.Args == "" {
 					k.fault(s.at(d.Slash), "//kata:shares needs a reason")
 				}
+			case "needs":
+				in.Needs = d.Args
+				if !strings.HasPrefix(d.Args, "ROADKATA_") || strings.ContainsAny(d.Args, " \t=") {
+					k.fault(s.at(d.Slash), "//kata:needs wants the variable that names the server, such as ROADKATA_POSTGRES_DSN; it has %q", d.Args)
+				}
 			default:
-				k.fault(s.at(d.Slash), "unknown or misplaced directive //kata:%s on an intent; known here: zh, shares", d.Name)
+				k.fault(s.at(d.Slash), "unknown or misplaced directive //kata:%s on an intent; known here: zh, shares, needs", d.Name)
 			}
 		}
 		if in.Text.EN == "" {

@@ -104,6 +104,7 @@ const (
 	Leak      Reason = "leak"
 	Exit      Reason = "exit"
 	Skip      Reason = "skip"
+	Needs     Reason = "needs" // a real server that nobody named; it takes nothing from a pass
 	Output    Reason = "output"
 	Compile   Reason = "compile"
 	Accepted  Reason = "accepted" // write the tests: a wrong subject slipped through
@@ -189,7 +190,9 @@ func judge(in *Intent, r *suite.Result, out *Kata) {
 		}
 	}
 	if p == nil {
-		if slices.Contains(r.Tests, in.Name) {
+		if need := r.Pair.Kata.IntentByName(in.Name); need != nil && !need.Met() {
+			in.Because = &Because{Needs, "not run: it needs the real server that " + need.Needs + " names"}
+		} else if slices.Contains(r.Tests, in.Name) {
 			in.Because = &Because{Grader, "it was not asked for"}
 		}
 		return
@@ -265,7 +268,7 @@ func (out *Kata) steps(k *course.Kata) {
 	for _, s := range k.Steps {
 		st := Step{ID: s.ID, Title: s.Title, Status: Passed}
 		for _, in := range out.Intents {
-			if in.Step == s.ID && in.Status != Passed && st.Status != Failed {
+			if in.Step == s.ID && in.Status != Passed && !in.Unmet() && st.Status != Failed {
 				st.Status = in.Status
 			}
 		}
@@ -274,7 +277,13 @@ func (out *Kata) steps(k *course.Kata) {
 }
 
 func (out *Kata) any(s Status) bool {
-	return slices.ContainsFunc(out.Intents, func(in Intent) bool { return in.Status == s })
+	return slices.ContainsFunc(out.Intents, func(in Intent) bool { return in.Status == s && !in.Unmet() })
+}
+
+// Unmet reports whether the intent was not run because the real server that it
+// needs was not named. That is said, and nobody fails for it.
+func (in *Intent) Unmet() bool {
+	return in.Status == NotRun && in.Because != nil && in.Because.Kind == Needs
 }
 
 // Passes reports whether the named intent passed.

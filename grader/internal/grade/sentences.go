@@ -22,6 +22,7 @@ var sentences = []struct{ en, zh string }{
 	{"the program did not reach its first test (func init? a package variable?): %s", "程序没有运行到第一个测试（是 func init 还是包级变量？）：%s"},
 	{"not run: other intents used up the time", "未运行：时间被其他考点用完了"},
 	{"not run: the problems of the files come first", "未运行：请先解决文件的问题"},
+	{"not run: it needs the real server that %s names", "未运行：需要由 %s 指定的真实服务器"},
 	{"not run: %s", "未运行：%s"},
 	{"the race detector ended the process", "竞争检测器终止了进程"},
 	{"the race detector reported while the intents ran together, though none of them shows it alone:\n%s", "所有考点一起运行时竞争检测器报告了竞争，单独运行却都没有出现：\n%s"},

@@ -129,6 +129,8 @@ func junitIntent(k *grade.Kata, in *grade.Intent, l msg.Lang) junitCase {
 	case in.Status == grade.Passed:
 	case k.Status == grade.Untouched:
 		c.Skipped = &junitMessage{Message: l.T("kata.untouched")}
+	case in.Unmet():
+		c.Skipped = &junitMessage{Message: in.Because.Text}
 	case in.Status == grade.Failed:
 		c.Failure = m
 	default:

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/roadkata/roadkata/grader/internal/course"
@@ -114,7 +115,7 @@ func (t *overview) where() {
 func (t *overview) openRaces() {
 	n := 0
 	for _, k := range t.standing.Course.Katas() {
-		if p := t.standing.Place(k.Path); p.Status == grade.Passed && len(p.Unchecked) > 0 {
+		if p := t.standing.Place(k.Path); p.Status == grade.Passed && slices.Contains(p.Unchecked, "race") {
 			n++
 		}
 	}

@@ -106,8 +106,11 @@ func (t *terminal) engine(e course.Engine) string { return t.say("engine."+e.Kin
 // count says how many intents stand, in the fewest words.
 func (t *terminal) count(k *grade.Kata) string {
 	n, all := tally(k), len(k.Intents)
-	if k.Status == grade.Passed {
+	switch {
+	case k.Status == grade.Passed && n[grade.Passed] == all:
 		return t.Good(t.lang.N("intents.all", all))
+	case k.Status == grade.Passed:
+		return t.Good(t.say("intents.some", n[grade.Passed], all))
 	}
 	return t.Bad(t.say("intents.some", n[grade.Passed], all))
 }
@@ -142,7 +145,7 @@ func (t *terminal) intents(k *grade.Kata) {
 			waiting++
 			continue
 		}
-		if in.Status == grade.Passed && !all || in.Status == grade.Broken && in.Because == nil {
+		if in.Unmet() || in.Status == grade.Passed && !all || in.Status == grade.Broken && in.Because == nil {
 			continue
 		}
 		if in.Step != step {

@@ -48,9 +48,17 @@ type job struct {
 func (j *job) run(only []string) {
 	tests := j.layout.names()
 	j.result.Tests = tests
-	if only != nil {
-		tests = slices.DeleteFunc(slices.Clone(tests), func(t string) bool { return !slices.Contains(only, t) })
-	}
+	tests = slices.DeleteFunc(slices.Clone(tests), func(t string) bool {
+		if only != nil && !slices.Contains(only, t) {
+			return true
+		}
+		in := j.pair.Kata.IntentByName(t)
+		if j.pair.Examples || in == nil || in.Met() {
+			return false
+		}
+		j.result.Unchecked = append(j.result.Unchecked, t+" ("+in.Needs+")")
+		return true
+	})
 	began := time.Now()
 	if j.pair.Alone {
 		for _, t := range tests {

@@ -50,7 +50,8 @@ type Result struct {
 	Runs []Process
 	// Seconds of wall time spent in the processes.
 	Seconds float64
-	// Unchecked names what was left out, such as "race" without a C compiler.
+	// Unchecked names what was left out, such as "race" without a C compiler, or
+	// an intent with the variable that would name its server.
 	Unchecked []string
 }
 

@@ -353,7 +353,7 @@ func (j *judgement) right(v *course.Variant, g grade.Kata) {
 		j.say(v, "%s has a problem: %s", v.ID(), p)
 	}
 	for _, in := range g.Intents {
-		if in.Status != grade.Passed {
+		if in.Status != grade.Passed && !in.Unmet() {
 			why := ""
 			if in.Because != nil {
 				why = ": " + in.Because.Text
@@ -391,7 +391,7 @@ func (j *judgement) reject(v *course.Variant, g grade.Kata) {
 		}
 	}
 	for _, in := range g.Intents {
-		if in.Status == grade.Passed || in.Because != nil && in.Because.Kind == grade.Refused && strings.HasPrefix(in.Name, "catches/") {
+		if in.Status == grade.Passed || in.Unmet() || in.Because != nil && in.Because.Kind == grade.Refused && strings.HasPrefix(in.Name, "catches/") {
 			continue
 		}
 		row.Caught = append(row.Caught, in.Name)
@@ -431,6 +431,9 @@ func (j *judgement) caught(v *course.Variant, g grade.Kata, name string, forbidd
 		return false
 	}
 	in := alone.Intents[i]
+	if in.Unmet() {
+		return false // what it needs is not here, and the report says so
+	}
 	if in.Status == grade.Passed {
 		j.uncaught(v, "%s is not caught by %s (run alone)", v.ID(), name)
 		return false
@@ -450,7 +453,7 @@ func (j *judgement) unique() {
 			if in.Shares != "" {
 				j.add(course.Problem{Kind: "verify", At: j.plan.kata.Intents[i].At, Text: fmt.Sprintf("%s says //kata:shares and has a reject of its own (%s); remove the line", in.Name, in.OnlyBy[0])})
 			}
-		case in.Shares == "":
+		case in.Shares == "" && j.plan.kata.Intents[i].Met():
 			j.add(course.Problem{Kind: uncaught, At: j.plan.kata.Intents[i].At, Text: fmt.Sprintf("no reject is caught by %s alone; add one, or give the reason with //kata:shares", in.Name)})
 		}
 	}

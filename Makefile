@@ -7,10 +7,10 @@ GRADER  := bin/grader$(shell go env GOEXE)
 each     = @set -e; for m in $(MODULES); do (cd $$m && echo "$$m: $(1)" && $(1)); done
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test verify lint bench deps tidy readme fmt $(GRADER)
+.PHONY: help build check test verify lint bench services test-services deps tidy readme fmt $(GRADER)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: $(GRADER) ## the grader as bin/grader
 
@@ -28,6 +28,12 @@ lint: ## golangci-lint in every module (https://golangci-lint.run)
 
 bench: ## measure the grader against the go command, side by side
 	@go -C grader run ./internal/bench $(ARGS)
+
+services: ## start the real servers that this machine has; Ctrl-C stops them
+	@go -C grader run ./internal/services $(ARGS)
+
+test-services: $(GRADER) ## run every kata that can use one of them against the real servers
+	@go -C grader run ./internal/services -test ../$(GRADER) $(ARGS)
 
 deps: $(GRADER) ## write what go.mod has to keep for .kata
 	@$(GRADER) deps

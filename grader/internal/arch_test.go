@@ -33,8 +33,9 @@ var arrows = map[string][]string{
 	"doctor":   {"course", "suite", "msg", "progress"},
 	"cli": {"course", "suite", "grade", "rules", "check", "verify", "watch", "scaffold", "changed", "progress", "report",
 		"brief", "doctor", "msg", "term"},
-	"bench": {"course", "grade", "check", "watch"},
-	"":      {"cli"}, // the program itself
+	"bench":    {"course", "grade", "check", "watch"},
+	"services": {"course"},
+	"":         {"cli"}, // the program itself
 }
 
 // nevers are packages whose import would break what a package promises.
@@ -90,11 +91,12 @@ func TestNevers(t *testing.T) {
 // TestProcessesStartInOnePlace: which packages start programs is short and known.
 func TestProcessesStartInOnePlace(t *testing.T) {
 	may := map[string]string{
-		"suite":   "go build and the learner's programs",
-		"check":   "asks where the go command is, starts nothing",
-		"doctor":  "asks tools for their versions",
-		"changed": "git, for verify --changed-since",
-		"bench":   "go test, to compare with",
+		"suite":    "go build and the learner's programs",
+		"check":    "asks where the go command is, starts nothing",
+		"doctor":   "asks tools for their versions",
+		"changed":  "git, for verify --changed-since",
+		"bench":    "go test, to compare with",
+		"services": "PostgreSQL and the like, for suites that can use the real ones",
 	}
 	for _, p := range list(t) {
 		if name := short(p.ImportPath); slices.Contains(p.Imports, "os/exec") && may[name] == "" {

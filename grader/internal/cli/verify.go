@@ -29,6 +29,7 @@ type VerifyOptions struct {
 	Matrix    bool
 	Jobs      int
 	NoRace    bool
+	Right     bool
 }
 
 // NewCmdVerify holds katas to what makes their verdicts trustworthy.
@@ -38,7 +39,7 @@ func NewCmdVerify(f *Factory, runF func(*VerifyOptions) error) *cobra.Command {
 		Use:               "verify [SELECTOR…]",
 		Short:             f.T("cmd.verify"),
 		Long:              f.T("cmd.verify.long"),
-		Example:           "  grader verify stage1/concurrency/workerpool --matrix\n  grader verify --changed-since origin/main\n  grader verify --count 20 --shuffle",
+		Example:           "  grader verify stage1/concurrency/workerpool --matrix\n  grader verify --changed-since origin/main\n  grader verify --right --count 50 --shuffle",
 		ValidArgsFunction: f.completeSelectors,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Selectors = args
@@ -60,6 +61,7 @@ func NewCmdVerify(f *Factory, runF func(*VerifyOptions) error) *cobra.Command {
 	flags.StringVar(&o.Format, "format", "text", f.T("flag.vformat"))
 	flags.BoolVar(&o.Matrix, "matrix", false, f.T("flag.matrix"))
 	flags.IntVarP(&o.Jobs, "jobs", "j", 0, f.T("flag.jobs"))
+	flags.BoolVar(&o.Right, "right", false, f.T("flag.right"))
 	flags.BoolVar(&o.NoRace, "no-race", false, f.T("flag.norace"))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -87,7 +89,7 @@ func verifyRun(ctx context.Context, o *VerifyOptions) error {
 		return err
 	}
 	step, still := o.progress(len(katas))
-	r, err := verify.Run(ctx, o.course, katas, verify.Options{Jobs: o.Jobs, NoRace: o.NoRace, Count: o.Count, Shuffle: o.Shuffle, Step: step})
+	r, err := verify.Run(ctx, o.course, katas, verify.Options{Jobs: o.Jobs, NoRace: o.NoRace, Right: o.Right, Count: o.Count, Shuffle: o.Shuffle, Step: step})
 	still()
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ func init() {
 
 		"cmd.verify":      {"For authors and CI: hold katas to what makes their verdicts trustworthy", "给出题人和 CI：检验练习本身是否可信"},
 		"cmd.verify.long": {"Hold katas to what makes their verdicts trustworthy: right solutions pass, the stub passes nothing, every reject is caught\nby the intent that it names, every intent has a reject that it alone catches, both languages are complete.\n\nExit codes: 0 all hold; 1 something is to mend; 2 wrong usage; 3 the grader is at fault.", "检验练习是否可信：正解全部通过，骨架什么也不通过，每个错解都被它指明的考点抓住，\n每个考点都有只被它抓住的错解，两种语言齐全。\n\n退出码：0 全部成立；1 有待修正；2 用法错误；3 评判器自身的问题。"},
+		"flag.right":      {"only right solutions, not the rejects and the documents: for flakes and real servers", "只运行正解，不看错解和文档：用来找不稳定的测试、对照真实服务器"},
 		"flag.count":      {"run right solutions `N` times in one process", "正解在一个进程里运行 `N` 次"},
 		"flag.shuffle":    {"run the intents of right solutions in random order; `SEED` repeats one", "打乱正解的考点顺序；`SEED` 可重现某一次"},
 		"flag.since":      {"select the katas that differ from the git revision `REF`", "选择与 git 版本 `REF` 不同的练习"},

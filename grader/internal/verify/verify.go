@@ -30,6 +30,7 @@ type Options struct {
 	NoRace  bool
 	Count   int    // how often right solutions are run in one process; 0: once
 	Shuffle string // "", "on" or a seed: the order of intents for right solutions
+	Right   bool   // only right solutions, for flakes and other servers; the rest of the gates is left out
 	// Analyzers look at right solutions; nil: rules.All.
 	Analyzers []*analysis.Analyzer
 	// Step is told what happens; may be nil.
@@ -93,6 +94,7 @@ type plan struct {
 	whole    map[*course.Variant][]*suite.Pair // the hidden suite, or every subject
 	alone    map[*course.Variant]*suite.Pair   // what caught-by names, one by one
 	examples map[*course.Variant]*suite.Pair
+	right    bool // right solutions only
 }
 
 // Run verifies the katas and what the workspace says of them.
@@ -193,11 +195,14 @@ type findings struct {
 func isRight(v *course.Variant) bool { return v.Kind == course.Solution || v.Kind == course.Accept }
 
 func newPlan(k *course.Kata, opts Options) *plan {
-	p := &plan{kata: k, variants: k.Variants(), whole: map[*course.Variant][]*suite.Pair{},
+	p := &plan{kata: k, variants: k.Variants(), right: opts.Right, whole: map[*course.Variant][]*suite.Pair{},
 		alone: map[*course.Variant]*suite.Pair{}, examples: map[*course.Variant]*suite.Pair{}}
 	if len(k.Faults) > 0 {
 		p.variants = nil
 		return p
+	}
+	if p.right {
+		p.variants = slices.DeleteFunc(p.variants, func(v *course.Variant) bool { return !isRight(v) })
 	}
 	for _, v := range p.variants {
 		if len(v.Problems) > 0 {
@@ -259,11 +264,15 @@ func judge(p *plan, f findings) Kata {
 		for _, v := range p.variants {
 			j.variant(v)
 		}
-		j.unique()
-		j.enough()
+		if !p.right {
+			j.unique()
+			j.enough()
+		}
 	}
-	j.add(documents(p.kata)...)
-	j.add(files(p.kata)...)
+	if !p.right {
+		j.add(documents(p.kata)...)
+		j.add(files(p.kata)...)
+	}
 	j.out.OK = len(j.out.Problems) == 0
 	return j.out
 }

@@ -1,0 +1,16 @@
+// The shop's front.
+module example.com/shop/api
+
+go 1.26.0
+
+require example.com/shop/money/v2 v2.1.0
+
+require example.com/shop/store v1.4.0
+
+require example.com/dep/uuid v1.1.0 // indirect
+
+require example.com/dev/enumgen v1.2.0 // indirect
+
+tool example.com/dev/enumgen
+
+ignore ./web/node_modules

@@ -1,0 +1,4 @@
+// Moves to integers by cutting the cents off.
+//
+//kata:caught-by TestReceipt
+package workspace

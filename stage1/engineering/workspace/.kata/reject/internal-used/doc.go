@@ -1,0 +1,4 @@
+// Still imports what is internal to the store.
+//
+//kata:caught-by TestInternal TestAlone
+package workspace

@@ -1,0 +1,12 @@
+module example.com/shop/api
+
+go 1.25.0
+
+ignore ./web/node_modules
+
+require (
+	example.com/shop/money/v2 v2.1.0
+	example.com/shop/store v1.4.0
+)
+
+require example.com/dep/uuid v1.1.0 // indirect

@@ -1,0 +1,4 @@
+// Keeps a checksum that a merge has garbled.
+//
+//kata:caught-by TestVerify
+package workspace

@@ -6,7 +6,12 @@
 package deps
 
 import (
+	_ "github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/moby/buildkit/frontend/dockerfile/instructions"
+	_ "github.com/rabbitmq/amqp091-go"
+	_ "github.com/redis/go-redis/v9"
+	_ "github.com/rhysd/actionlint"
+	_ "go.uber.org/goleak"
 	_ "google.golang.org/grpc"
 	_ "google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/credentials/insecure"
@@ -15,4 +20,8 @@ import (
 	_ "google.golang.org/grpc/status"
 	_ "google.golang.org/grpc/test/bufconn"
 	_ "google.golang.org/protobuf/proto"
+	_ "modernc.org/sqlite"
+	_ "modernc.org/sqlite/lib"
+	_ "mvdan.cc/sh/v3/expand"
+	_ "mvdan.cc/sh/v3/syntax"
 )

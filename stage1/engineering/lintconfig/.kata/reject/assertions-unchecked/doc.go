@@ -1,0 +1,4 @@
+// errcheck as it comes does not look at type assertions.
+//
+//kata:caught-by TestBugs
+package lintconfig

@@ -1,0 +1,4 @@
+// gofmt sorts imports within a group and leaves the groups alone.
+//
+//kata:caught-by TestFormatted
+package lintconfig

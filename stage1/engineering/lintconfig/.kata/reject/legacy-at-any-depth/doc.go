@@ -1,0 +1,4 @@
+// The pattern does not say that the folder is the one at the root.
+//
+//kata:caught-by TestNarrow
+package lintconfig

@@ -1,0 +1,4 @@
+// All linters are silenced in tests, where two were meant.
+//
+//kata:caught-by TestTests
+package lintconfig

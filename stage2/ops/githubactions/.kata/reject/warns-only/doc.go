@@ -1,0 +1,4 @@
+// A failure is turned into a warning in the log.
+//
+//kata:caught-by TestFailures
+package githubactions

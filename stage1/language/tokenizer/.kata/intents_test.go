@@ -60,7 +60,7 @@ func TestPositions(t *testing.T) {
 		{"a\n b\r\n\tc\n\nd", []tokenizer.Pos{{0, 1, 1}, {3, 2, 2}, {7, 3, 2}, {10, 5, 1}}},
 		{"cafe\u0301 x", []tokenizer.Pos{{0, 1, 1}, {7, 1, 7}}},
 		{"# für\n#\nx # ü\ny", []tokenizer.Pos{{9, 3, 1}, {16, 4, 1}}},
-		{"a<=b 1.5+c", []tokenizer.Pos{{0, 1, 1}, {1, 1, 2}, {3, 1, 4}, {5, 1, 6}, {8, 1, 9}, {9, 1, 10}}},
+		{"a<=b 1.9+c", []tokenizer.Pos{{0, 1, 1}, {1, 1, 2}, {3, 1, 4}, {5, 1, 6}, {8, 1, 9}, {9, 1, 10}}},
 	} {
 		var got []tokenizer.Pos
 		for tok, err := range tokenizer.Tokens(c.src) {

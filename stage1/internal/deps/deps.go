@@ -11,6 +11,7 @@ import (
 	_ "go.uber.org/goleak"
 	_ "go.uber.org/mock/gomock"
 	_ "go.yaml.in/yaml/v3"
+	_ "golang.org/x/crypto/bcrypt"
 	_ "golang.org/x/mod/modfile"
 	_ "golang.org/x/mod/module"
 	_ "golang.org/x/mod/semver"
@@ -49,4 +50,6 @@ import (
 	_ "golang.org/x/tools/go/types/typeutil"
 	_ "golang.org/x/tools/txtar"
 	_ "golang.org/x/xerrors"
+	_ "modernc.org/sqlite"
+	_ "modernc.org/sqlite/lib"
 )

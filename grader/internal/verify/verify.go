@@ -140,7 +140,7 @@ func Run(ctx context.Context, c *course.Course, katas []*course.Kata, opts Optio
 	for _, p := range plans {
 		k := judge(p, found)
 		if k.onlyRejects() && ctx.Err() == nil {
-			if k, err = secondLook(ctx, p, found, opts); err != nil {
+			if k, err = secondLook(ctx, p, k, found, opts); err != nil {
 				return nil, err
 			}
 		}
@@ -150,14 +150,14 @@ func Run(ctx context.Context, c *course.Course, katas []*course.Kata, opts Optio
 	return rep, nil
 }
 
-// secondLook runs the rejects of one kata again, one process at a time. A reject
+// secondLook runs the rejects in doubt again, one process at a time. A reject
 // that hangs or races needs the machine's time to be caught, and on a loaded one
 // a wait that is meant for another intent can run out. Right solutions get no
 // second look: one that fails once has failed.
-func secondLook(ctx context.Context, p *plan, f findings, opts Options) (Kata, error) {
+func secondLook(ctx context.Context, p *plan, first Kata, f findings, opts Options) (Kata, error) {
 	var again []*suite.Pair
 	for _, v := range p.variants {
-		if v.Kind != course.Reject {
+		if v.Kind != course.Reject || !first.doubts(v) {
 			continue
 		}
 		again = append(again, p.whole[v]...)
@@ -175,6 +175,17 @@ func secondLook(ctx context.Context, p *plan, f findings, opts Options) (Kata, e
 	k := judge(p, f)
 	k.SecondLook = true
 	return k, nil
+}
+
+// doubts reports whether what is to mend may concern the reject: it was not
+// caught, or names an intent that no reject is caught by alone.
+func (k *Kata) doubts(v *course.Variant) bool {
+	return slices.ContainsFunc(k.Problems, func(p course.Problem) bool {
+		return p.At == course.RelTo(v.Kata.Root, v.Dir) || slices.ContainsFunc(v.CaughtBy, func(name string) bool {
+			in := v.Kata.IntentByName(name)
+			return in != nil && p.At == in.At
+		})
+	})
 }
 
 // onlyRejects reports whether all that is to mend concerns what catches rejects.

@@ -78,7 +78,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (int, err
 	case *grader != "":
 		return test(ctx, *root, *grader, running.env, missing, stdout, stderr)
 	case flags.NArg() > 0:
-		return command(ctx, running.env, stdout, stderr, flags.Args()...)
+		return command(ctx, "", running.env, stdout, stderr, flags.Args()...)
 	}
 	for _, e := range running.env {
 		name, value, _ := strings.Cut(e, "=")
@@ -109,10 +109,10 @@ func choose(names string) ([]service, error) {
 	return out, nil
 }
 
-// command runs a command with the variables and returns its exit status.
-func command(ctx context.Context, env []string, stdout, stderr io.Writer, args ...string) (int, error) {
+// command runs a command in dir with the variables and returns its exit status.
+func command(ctx context.Context, dir string, env []string, stdout, stderr io.Writer, args ...string) (int, error) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, stdout, stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	err := cmd.Run()
@@ -147,7 +147,7 @@ func test(ctx context.Context, root, grader string, env []string, missing []serv
 	if grader, err = filepath.Abs(grader); err != nil {
 		return 0, err
 	}
-	return command(ctx, env, stdout, stderr, slices.Concat([]string{"env", "-C", root, grader, "verify", "--right", "--count", "2", "--shuffle"}, katas)...)
+	return command(ctx, root, env, stdout, stderr, slices.Concat([]string{grader, "verify", "--right", "--count", "2", "--shuffle"}, katas)...)
 }
 
 func orNone(katas []string) string {

@@ -71,7 +71,7 @@ topics:
 // A command gets the variables, and its exit status is ours.
 func TestCommand(t *testing.T) {
 	var out bytes.Buffer
-	code, err := command(context.Background(), []string{"ROADKATA_X=here"}, &out, &out, "sh", "-c", "echo $ROADKATA_X; exit 7")
+	code, err := command(context.Background(), "", []string{"ROADKATA_X=here"}, &out, &out, "sh", "-c", "echo $ROADKATA_X; exit 7")
 	require.NoError(t, err)
 	require.Equal(t, 7, code)
 	require.Equal(t, "here\n", out.String())

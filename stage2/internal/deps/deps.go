@@ -6,8 +6,12 @@
 package deps
 
 import (
+	_ "github.com/gin-gonic/gin"
+	_ "github.com/go-playground/validator/v10"
 	_ "github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/moby/buildkit/frontend/dockerfile/instructions"
+	_ "github.com/nats-io/nats.go"
+	_ "github.com/nats-io/nats.go/jetstream"
 	_ "github.com/rabbitmq/amqp091-go"
 	_ "github.com/redis/go-redis/v9"
 	_ "github.com/rhysd/actionlint"

@@ -81,6 +81,19 @@ func write(t *testing.T, files map[string]string) string {
 	return root
 }
 
+// What a suite's variables do when the program starts is done for all katas.
+func TestInitialisersOfSuites(t *testing.T) {
+	f := files()
+	name := "stage1/language/hello/.kata/intents_test.go"
+	f[name] += "\nvar (\n\tnoise = make([]byte, size())\n\tlater = func() int { return size() }\n)\n\nfunc size() int { return 1 << 20 }\n"
+	c, err := course.Load(write(t, f))
+	require.NoError(t, err)
+	k := c.Kata("stage1/language/hello")
+	require.Empty(t, k.Faults)
+	require.Len(t, k.Lapses, 1)
+	require.Contains(t, k.Lapses[0].Text, "a package variable calls size")
+}
+
 func TestLoad(t *testing.T) {
 	root := write(t, files())
 	c, err := course.Load(filepath.Join(root, "stage1", "language"))

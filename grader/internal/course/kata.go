@@ -233,14 +233,17 @@ func (k *Kata) loadSuite() {
 		k.fault(k.AuthorPath("intents_test.go"), "%s: no hidden suite; write .kata/intents_test.go with a func TestXxx for each intent", k.Path)
 		return
 	}
+	var sources []*source
 	for i, file := range files {
 		s := newSource(k, file)
 		if s == nil {
 			continue
 		}
+		sources = append(sources, s)
 		k.directives(s, i == 0)
 		k.intents(s)
 	}
+	k.idleInitialisers(sources)
 	if len(k.Intents) == 0 {
 		k.fault(files[0], "%s: no intent in %s; add a func TestXxx", k.Path, filepath.Base(files[0]))
 	}
@@ -321,6 +324,38 @@ func (k *Kata) intents(s *source) {
 			k.lapse(in.At, "%s: no //kata:zh line", name)
 		}
 		k.Intents = append(k.Intents, in)
+	}
+}
+
+// idleInitialisers asks a suite's package variables not to call functions of its
+// own: what they do is done in every process of every kata that shares the program.
+func (k *Kata) idleInitialisers(sources []*source) {
+	own := map[string]bool{}
+	for _, s := range sources {
+		for _, decl := range s.file.Decls {
+			if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil {
+				own[fn.Name.Name] = true
+			}
+		}
+	}
+	for _, s := range sources {
+		for _, decl := range s.file.Decls {
+			vars, ok := decl.(*ast.GenDecl)
+			if !ok || vars.Tok != token.VAR {
+				continue
+			}
+			ast.Inspect(vars, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.FuncLit:
+					return false // runs when it is called
+				case *ast.CallExpr:
+					if fn, ok := n.Fun.(*ast.Ident); ok && own[fn.Name] {
+						k.lapse(s.at(n.Pos()), "a package variable calls %s, in every process of every kata that shares the program; use sync.OnceValue", fn.Name)
+					}
+				}
+				return true
+			})
+		}
 	}
 }
 

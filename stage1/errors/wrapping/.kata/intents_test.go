@@ -28,7 +28,7 @@ var errDisk = errors.New("disk full")
 //
 //kata:zh errors.Is 能找到 ErrNotFound、ErrExists、ErrInvalid、ErrStorage 中该有的那一个，且只有那一个。
 func TestSentinels(t *testing.T) {
-	for _, c := range failures {
+	for _, c := range failures() {
 		err := c.run(store(c.broken))
 		for _, s := range sentinels {
 			if got, want := errors.Is(err, s.err), s.err == c.want; got != want {
@@ -47,7 +47,7 @@ func TestSentinels(t *testing.T) {
 //
 //kata:zh 每个失败都是 *OpError，写明被调用的方法和用户；调用者再包装几层也能取出。
 func TestOpError(t *testing.T) {
-	for _, c := range failures {
+	for _, c := range failures() {
 		err := c.run(store(c.broken))
 		err = fmt.Errorf("handler: %w", errors.Join(io.EOF, err))
 		op, ok := errors.AsType[*wrapping.OpError](err)
@@ -143,7 +143,7 @@ func TestNoLeak(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range failures {
+	for _, c := range failures() {
 		check(t, c.name, c.run(store(c.broken)))
 	}
 	db := store("")
@@ -317,7 +317,7 @@ func TestMessage(t *testing.T) {
 		"Import, the store fails":               `import user "u2": storage failed: ` + diskFull("insert"),
 		"Import of two users, the first taken":  `import user "u1": already exists`,
 	}
-	for _, c := range failures {
+	for _, c := range failures() {
 		if got := fmt.Sprint(c.run(store(c.broken))); got != want[c.name] {
 			t.Fatalf("%s:\n got message %q\nwant message %q", c.name, got, want[c.name])
 		}
@@ -372,30 +372,34 @@ var sentinels = []struct {
 	{"ErrStorage", wrapping.ErrStorage},
 }
 
-// failures are calls that fail in one way each, on a store that holds u1 and whose operation broken fails.
-var failures = []struct {
+type failure struct {
 	name   string
 	broken string
 	run    func(*kvdb.DB) error
 	op, id string
 	want   error
-}{
-	{"Find of a missing user", "", find("nobody"), "find", "nobody", wrapping.ErrNotFound},
-	{"Find of a user with a quote in the id", "", find(`a"b`), "find", `a"b`, wrapping.ErrNotFound},
-	{"Find, the store fails", "get", find("u1"), "find", "u1", wrapping.ErrStorage},
-	{"Create of an existing user", "", create(ada), "create", "u1", wrapping.ErrExists},
-	{"Create of a user without a name", "", create(wrapping.User{ID: "u2", Email: "a@b"}), "create", "u2", wrapping.ErrInvalid},
-	{"Create, the store fails", "insert", create(grace), "create", "u2", wrapping.ErrStorage},
-	{"Rename of a missing user", "", rename("nobody", "Grace"), "rename", "nobody", wrapping.ErrNotFound},
-	{"Rename to no name", "", rename("u1", ""), "rename", "u1", wrapping.ErrInvalid},
-	{"Rename, begin fails", "begin", rename("u1", "Grace"), "rename", "u1", wrapping.ErrStorage},
-	{"Rename, the read fails", "tx get", rename("u1", "Grace"), "rename", "u1", wrapping.ErrStorage},
-	{"Rename, the write fails", "tx put", rename("u1", "Grace"), "rename", "u1", wrapping.ErrStorage},
-	{"Rename, the commit fails", "commit", rename("u1", "Grace"), "rename", "u1", wrapping.ErrStorage},
-	{"Import of an existing user", "", imports(ada), "import", "u1", wrapping.ErrExists},
-	{"Import of a user without an @", "", imports(wrapping.User{ID: "u2", Name: "Grace"}), "import", "u2", wrapping.ErrInvalid},
-	{"Import, the store fails", "insert", imports(grace), "import", "u2", wrapping.ErrStorage},
-	{"Import of two users, the first taken", "", imports(ada, grace), "import", "u1", wrapping.ErrExists},
+}
+
+// failures are calls that fail in one way each, on a store that holds u1 and whose operation broken fails.
+func failures() []failure {
+	return []failure{
+		{"Find of a missing user", "", find("nobody"), "find", "nobody", wrapping.ErrNotFound},
+		{"Find of a user with a quote in the id", "", find(`a"b`), "find", `a"b`, wrapping.ErrNotFound},
+		{"Find, the store fails", "get", find("u1"), "find", "u1", wrapping.ErrStorage},
+		{"Create of an existing user", "", create(ada), "create", "u1", wrapping.ErrExists},
+		{"Create of a user without a name", "", create(wrapping.User{ID: "u2", Email: "a@b"}), "create", "u2", wrapping.ErrInvalid},
+		{"Create, the store fails", "insert", create(grace), "create", "u2", wrapping.ErrStorage},
+		{"Rename of a missing user", "", rename("nobody", "Grace"), "rename", "nobody", wrapping.ErrNotFound},
+		{"Rename to no name", "", rename("u1", ""), "rename", "u1", wrapping.ErrInvalid},
+		{"Rename, begin fails", "begin", rename("u1", "Grace"), "rename", "u1", wrapping.ErrStorage},
+		{"Rename, the read fails", "tx get", rename("u1", "Grace"), "rename", "u1", wrapping.ErrStorage},
+		{"Rename, the write fails", "tx put", rename("u1", "Grace"), "rename", "u1", wrapping.ErrStorage},
+		{"Rename, the commit fails", "commit", rename("u1", "Grace"), "rename", "u1", wrapping.ErrStorage},
+		{"Import of an existing user", "", imports(ada), "import", "u1", wrapping.ErrExists},
+		{"Import of a user without an @", "", imports(wrapping.User{ID: "u2", Name: "Grace"}), "import", "u2", wrapping.ErrInvalid},
+		{"Import, the store fails", "insert", imports(grace), "import", "u2", wrapping.ErrStorage},
+		{"Import of two users, the first taken", "", imports(ada, grace), "import", "u1", wrapping.ErrExists},
+	}
 }
 
 func find(id string) func(*kvdb.DB) error {

@@ -18,6 +18,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
@@ -582,7 +583,8 @@ func (s *stutter) Read(p []byte) (int, error) {
 	return s.r.Read(p[:min(len(p), 500)])
 }
 
-var noise = random(1 << 20)
+// noise is made once, when it is first asked for.
+var noise = sync.OnceValue(func() string { return random(1 << 20) })
 
 // endless is a source that cannot be compressed. With a limit it ends there, to end a test that fails.
 type endless struct {
@@ -595,7 +597,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	if e.limit > 0 && at >= e.limit {
 		return 0, io.EOF
 	}
-	n := copy(p, noise[at%int64(len(noise)):])
+	n := copy(p, noise()[at%int64(len(noise())):])
 	e.read.Add(int64(n))
 	return n, nil
 }
@@ -621,7 +623,7 @@ func (l *large) Read(p []byte) (int, error) {
 	at := int(l.read % block)
 	n := min(len(p), block-at, int(min(l.left, block)))
 	if at < block/2 {
-		n = copy(p[:n], noise[at:block/2])
+		n = copy(p[:n], noise()[at:block/2])
 	} else {
 		clear(p[:n])
 	}

@@ -851,7 +851,7 @@ func (d *desk) term(want uint64) {
 func pos(term, index uint64) raft.Position { return raft.Position{Term: term, Index: index} }
 
 // longLog is ahead of all others.
-var longLog = pos(1000, 1000)
+var longLog = raft.Position{Term: 1000, Index: 1000}
 
 func preVoteFor(from, to int, term uint64) raft.Message {
 	return raft.Message{Kind: raft.PreVoteRequest, From: from, To: to, Term: term, Last: longLog}

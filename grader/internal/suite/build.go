@@ -231,7 +231,7 @@ func (b *builder) blame(p *program, out []byte) (map[*layout][]course.Problem, e
 		return bad, nil
 	}
 	if len(p.layouts) > 1 {
-		return b.oneByOne(p)
+		return b.apart(p)
 	}
 	for _, l := range p.layouts {
 		// Nothing in it speaks of the pair's files: a missing module, a full disk.
@@ -240,17 +240,41 @@ func (b *builder) blame(p *program, out []byte) (map[*layout][]course.Problem, e
 	return bad, nil
 }
 
-// oneByOne builds each pair by itself where nobody could be blamed.
-func (b *builder) oneByOne(p *program) (map[*layout][]course.Problem, error) {
+// apart builds the katas one by one where nobody could be blamed, and the pairs
+// of the last one.
+func (b *builder) apart(p *program) (map[*layout][]course.Problem, error) {
+	var katas [][]*layout
+	for _, l := range p.layouts {
+		i := slices.IndexFunc(katas, func(ls []*layout) bool { return ls[0].pair.Kata == l.pair.Kata })
+		if i < 0 {
+			i = len(katas)
+			katas = append(katas, nil)
+		}
+		katas[i] = append(katas[i], l)
+	}
+	parts := katas
+	if len(katas) == 1 {
+		parts = parts[:0]
+		for _, l := range p.layouts {
+			parts = append(parts, []*layout{l})
+		}
+	}
 	bad := map[*layout][]course.Problem{}
-	for i, l := range p.layouts {
-		one := &program{key: p.key, layouts: []*layout{l}, name: p.name + "x" + itoa(i)}
+	for i, part := range parts {
+		one := &program{key: p.key, layouts: part, name: p.name + "x" + itoa(i)}
 		failed, err := b.link(one)
 		if err != nil {
 			return nil, err
 		}
 		for l, problems := range failed {
 			bad[l] = problems
+			if len(katas) == 1 && problems[0].Kind == "build" {
+				// It fails for no file of its own, so the kata's others do, too.
+				for _, l := range p.layouts {
+					bad[l] = problems
+				}
+				return bad, nil
+			}
 		}
 	}
 	if len(bad) == 0 {

@@ -113,7 +113,7 @@ func Env(dir string) []string {
 	return append(os.Environ(),
 		"GOPROXY=file://"+filepath.ToSlash(filepath.Join(dir, "proxy")),
 		"GOMODCACHE="+filepath.Join(dir, "modcache"),
-		"GOFLAGS=-modcacherw -trimpath -buildvcs=false",
+		"GOFLAGS=-modcacherw -buildvcs=false",
 		"GOSUMDB=off", "GONOSUMDB=", "GOPRIVATE=", "GONOPROXY=none", "GOINSECURE=", "GOVCS=*:off",
 		"GOTOOLCHAIN=local", "GO111MODULE=", "GOENV=off",
 	)

@@ -95,6 +95,7 @@ type plan struct {
 	alone    map[*course.Variant]*suite.Pair   // what caught-by names, one by one
 	examples map[*course.Variant]*suite.Pair
 	right    bool // right solutions only
+	count    int  // how often they run
 }
 
 // Run verifies the katas and what the workspace says of them.
@@ -206,7 +207,7 @@ type findings struct {
 func isRight(v *course.Variant) bool { return v.Kind == course.Solution || v.Kind == course.Accept }
 
 func newPlan(k *course.Kata, opts Options) *plan {
-	p := &plan{kata: k, variants: k.Variants(), right: opts.Right, whole: map[*course.Variant][]*suite.Pair{},
+	p := &plan{kata: k, variants: k.Variants(), right: opts.Right, count: max(opts.Count, 1), whole: map[*course.Variant][]*suite.Pair{},
 		alone: map[*course.Variant]*suite.Pair{}, examples: map[*course.Variant]*suite.Pair{}}
 	if len(k.Faults) > 0 {
 		p.variants = nil
@@ -492,7 +493,7 @@ func (j *judgement) enough() {
 	if len(j.out.Rejects) < 3 {
 		j.add(course.Problem{Kind: "verify", At: k.Path + "/.kata/reject", Text: fmt.Sprintf("%d rejects; add mistakes that people really make, at least three", len(j.out.Rejects))})
 	}
-	if limit := k.Timeout.Seconds() / 2; j.out.Seconds > limit*float64(max(1, len(j.plan.whole[j.plan.variants[1]]))) {
+	if limit := k.Timeout.Seconds() / 2 * float64(j.plan.count); j.out.Seconds > limit*float64(max(1, len(j.plan.whole[j.plan.variants[1]]))) {
 		j.add(course.Problem{Kind: "verify", At: k.Path, Text: fmt.Sprintf("the reference takes %.1f s, more than half of its deadline; make the suite faster or raise //kata:timeout", j.out.Seconds)})
 	}
 }

@@ -6,10 +6,15 @@
 package deps
 
 import (
+	_ "github.com/go-zookeeper/zk"
+	_ "github.com/google/pprof/profile"
+	_ "github.com/prometheus/client_golang/prometheus"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
 	_ "go.etcd.io/etcd/api/v3/mvccpb"
 	_ "go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	_ "go.etcd.io/etcd/client/v3"
 	_ "go.etcd.io/etcd/client/v3/concurrency"
 	_ "google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/status"
+	_ "modernc.org/sqlite"
 )

@@ -6,6 +6,8 @@
 package deps
 
 import (
+	_ "github.com/coreos/go-oidc/v3/oidc"
+	_ "github.com/go-jose/go-jose/v4"
 	_ "github.com/go-zookeeper/zk"
 	_ "github.com/google/pprof/profile"
 	_ "github.com/prometheus/client_golang/prometheus"
@@ -14,6 +16,8 @@ import (
 	_ "go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	_ "go.etcd.io/etcd/client/v3"
 	_ "go.etcd.io/etcd/client/v3/concurrency"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/oauth2"
 	_ "google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/status"
 	_ "modernc.org/sqlite"

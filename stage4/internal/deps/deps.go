@@ -6,6 +6,8 @@
 package deps
 
 import (
+	_ "github.com/apache/beam/sdks/v2/go/pkg/beam"
+	_ "github.com/apache/beam/sdks/v2/go/pkg/beam/core/graph/window"
 	_ "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
@@ -22,8 +24,17 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	_ "github.com/envoyproxy/go-control-plane/pkg/server/v3"
 	_ "github.com/go-logr/logr"
+	_ "github.com/openai/openai-go/v3"
+	_ "github.com/openai/openai-go/v3/option"
+	_ "github.com/openai/openai-go/v3/packages/ssestream"
+	_ "google.golang.org/genproto/googleapis/rpc/status"
 	_ "google.golang.org/grpc"
 	_ "google.golang.org/grpc/codes"
+	_ "google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/interop/grpc_testing"
+	_ "google.golang.org/grpc/metadata"
+	_ "google.golang.org/grpc/status"
+	_ "google.golang.org/grpc/xds"
 	_ "google.golang.org/protobuf/proto"
 	_ "google.golang.org/protobuf/types/known/anypb"
 	_ "google.golang.org/protobuf/types/known/durationpb"

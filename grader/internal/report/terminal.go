@@ -226,17 +226,25 @@ func (t *terminal) output(in *grade.Intent) {
 	t.more(len(lines) - len(shown))
 }
 
-// news returns the lines of the output that the explanation does not hold already.
+// news returns the lines of the output that the explanation does not hold
+// already. Each line of the explanation stands for one of the output: a second
+// failure that begins like the first keeps its beginning.
 func news(in *grade.Intent) []string {
-	known := map[string]bool{"": true}
+	known := map[string]int{}
 	if in.Because != nil {
 		for line := range strings.Lines(in.Because.Text) {
-			known[bare(line)] = true
+			known[bare(line)]++
 		}
 	}
 	var out []string
 	for _, l := range in.Output {
-		if known[bare(l)] || noise.MatchString(l) {
+		b := bare(l)
+		n, said := known[b]
+		if b == "" || noise.MatchString(l) || said && recovered.MatchString(l) {
+			continue
+		}
+		if n > 0 {
+			known[b]--
 			continue
 		}
 		out = append(out, strings.ReplaceAll(strings.TrimRight(l, " \t"), "\t", "    "))

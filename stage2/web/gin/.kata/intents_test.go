@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -368,6 +369,14 @@ func TestEnvelope(t *testing.T) {
 		post(h, body).refused(t, 400, "invalid_json")
 	}
 	post(h, "", "Content-Type: application/json").refused(t, 400, "invalid_json")
+	for _, arrived := range []string{lamp[:10], lamp} {
+		cut := request("POST", "/v1/items", lamp)
+		cut.Body = io.NopCloser(io.MultiReader(strings.NewReader(arrived), iotest.ErrReader(io.ErrUnexpectedEOF)))
+		cut.ContentLength = 150
+		a := do(h, cut)
+		a.what += fmt.Sprintf(" with a body that breaks off after %d of 150 bytes", len(arrived))
+		a.refused(t, 400, "invalid_json")
+	}
 
 	h = serve(t, shop.Options{Store: &memory{}})
 	mebibyte := lamp + strings.Repeat(" ", 1<<20-len(lamp))

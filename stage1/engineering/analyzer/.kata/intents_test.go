@@ -22,9 +22,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/tools/go/analysis"
@@ -507,6 +509,8 @@ func TestAnalysistest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Most of what the standard library makes of memory lives until the end: collecting garbage would cost a third more.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	analysistest.RunWithSuggestedFixes(t, dir, analyzer.Analyzer, "poll", "polltest")
 }
 
@@ -716,31 +720,18 @@ func nameOf(file string, sources map[string]string) string {
 // and the files without imports that are not used.
 func analyze(t *testing.T, src string) ([]finding, map[string]string, error) {
 	t.Helper()
+	library, err := loadStd()
+	if err != nil {
+		t.Fatalf("the suite's own fault: %v", err)
+	}
 	p := &program{
 		dir:  filepath.Join(t.TempDir(), "src"), // an analyzer may read the files
-		fset: token.NewFileSet(),
-		pkgs: map[string]*packages.Package{},
-		src:  map[string]map[string]string{},
+		fset: library.fset,
+		pkgs: maps.Clone(library.pkgs),
 	}
-	own := map[string]string{}
-	for i, archive := range []string{std, src} {
-		for _, f := range txtar.Parse([]byte(archive)).Files {
-			id := path.Dir(f.Name)
-			file, err := parser.ParseFile(token.NewFileSet(), f.Name, f.Data, parser.PackageClauseOnly)
-			if err != nil {
-				return nil, nil, err
-			}
-			if strings.HasSuffix(file.Name.Name, "_test") {
-				id += "_test"
-			}
-			if p.src[id] == nil {
-				p.src[id] = map[string]string{}
-			}
-			p.src[id][f.Name] = string(f.Data)
-			if i == 1 {
-				own[f.Name] = id
-			}
-		}
+	own, err := p.take(src)
+	if err != nil {
+		return nil, nil, err
 	}
 	var roots []*packages.Package
 	for _, id := range slices.Compact(slices.Sorted(maps.Values(own))) {
@@ -777,12 +768,53 @@ func analyze(t *testing.T, src string) ([]finding, map[string]string, error) {
 	return findings, cleaned, nil
 }
 
+// loadStd loads std, once for all programs. The grader gives each process a TMPDIR of its own and removes it.
+var loadStd = sync.OnceValues(func() (*program, error) {
+	dir, err := os.MkdirTemp("", "std")
+	if err != nil {
+		return nil, err
+	}
+	p := &program{dir: filepath.Join(dir, "src"), fset: token.NewFileSet(), pkgs: map[string]*packages.Package{}}
+	own, err := p.take(std)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range own {
+		if _, err := p.load(id); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+})
+
 // program is what analyze loads: the driver of an analysis in small.
 type program struct {
 	dir  string
 	fset *token.FileSet
 	src  map[string]map[string]string // by package and file
 	pkgs map[string]*packages.Package
+}
+
+// take reads the packages of an archive, and returns the package of each file.
+func (p *program) take(archive string) (map[string]string, error) {
+	p.src = map[string]map[string]string{}
+	own := map[string]string{}
+	for _, f := range txtar.Parse([]byte(archive)).Files {
+		id := path.Dir(f.Name)
+		file, err := parser.ParseFile(token.NewFileSet(), f.Name, f.Data, parser.PackageClauseOnly)
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasSuffix(file.Name.Name, "_test") {
+			id += "_test"
+		}
+		if p.src[id] == nil {
+			p.src[id] = map[string]string{}
+		}
+		p.src[id][f.Name] = string(f.Data)
+		own[f.Name] = id
+	}
+	return own, nil
 }
 
 func (p *program) Import(path string) (*types.Package, error) {

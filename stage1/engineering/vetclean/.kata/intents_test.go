@@ -436,17 +436,29 @@ type factKey struct {
 	kind reflect.Type
 }
 
+func path() string { return filepath.Join(os.Getenv("ROADKATA_FILES"), "vetclean.go") }
+
 func read(t *testing.T) []byte {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(os.Getenv("ROADKATA_FILES"), "vetclean.go"))
+	text, err := os.ReadFile(path())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return text
 }
 
+// load returns the file, which is read and type-checked once a process. Tests run one after the other and may share what
+// the analyzers have found.
 func load(t *testing.T) *checked {
 	t.Helper()
+	f, err := loaded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+var loaded = sync.OnceValues(func() (*checked, error) {
 	f := &checked{
 		fset: token.NewFileSet(),
 		info: &types.Info{
@@ -460,20 +472,20 @@ func load(t *testing.T) *checked {
 		facts:   map[factKey]analysis.Fact{},
 	}
 	var err error
-	path := filepath.Join(os.Getenv("ROADKATA_FILES"), "vetclean.go")
-	if f.file, err = parser.ParseFile(f.fset, path, read(t), parser.ParseComments|parser.SkipObjectResolution); err != nil {
-		t.Fatal(err)
+	if f.file, err = parser.ParseFile(f.fset, path(), nil, parser.ParseComments|parser.SkipObjectResolution); err != nil {
+		return nil, err
 	}
-	conf := types.Config{GoVersion: "go1.26", Importer: importer.ForCompiler(f.fset, "gc", exportData(t, f.file))}
-	if f.pkg, err = conf.Check("github.com/roadkata/roadkata/stage1/engineering/vetclean", f.fset, []*ast.File{f.file}, f.info); err != nil {
-		t.Fatal(err)
+	exports, err := exportData(f.file)
+	if err != nil {
+		return nil, err
 	}
-	return f
-}
+	conf := types.Config{GoVersion: "go1.26", Importer: importer.ForCompiler(f.fset, "gc", exports)}
+	f.pkg, err = conf.Check("github.com/roadkata/roadkata/stage1/engineering/vetclean", f.fset, []*ast.File{f.file}, f.info)
+	return f, err
+})
 
-// exportData asks the go command, once, where the compiled packages lie that the file imports.
-func exportData(t *testing.T, file *ast.File) importer.Lookup {
-	t.Helper()
+// exportData asks the go command where the compiled packages lie that the file imports.
+func exportData(file *ast.File) (importer.Lookup, error) {
 	args := []string{"list", "-export", "-f", "{{.ImportPath}}={{.Export}}"}
 	for _, spec := range file.Imports {
 		path, _ := strconv.Unquote(spec.Path.Value)
@@ -485,7 +497,7 @@ func exportData(t *testing.T, file *ast.File) importer.Lookup {
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("go list -export: %v\n%s", err, out)
+		return nil, fmt.Errorf("go list -export: %v\n%s", err, out)
 	}
 	files := map[string]string{}
 	for line := range strings.Lines(string(out)) {
@@ -498,7 +510,7 @@ func exportData(t *testing.T, file *ast.File) importer.Lookup {
 			return nil, fmt.Errorf("no export data for %s", path)
 		}
 		return os.Open(files[path])
-	}
+	}, nil
 }
 
 // run runs an analyzer after those that it requires. What other packages would tell it (facts), it does not hear.

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/mod/modfile"
@@ -267,10 +268,19 @@ func TestReceipt(t *testing.T) {
 	}
 }
 
+// root holds the proxy and the module cache. All intents of a process share it: what one of them has downloaded and
+// compiled is there for the others. The grader gives each process a TMPDIR of its own and removes it.
+var root = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "shop")
+	return dir, errors.Join(err, workspace.Lay(filepath.Join(dir, "proxy")))
+})
+
+// rightSums are the checksums of all that is on the proxy.
+var rightSums = sync.OnceValues(workspace.Sums)
+
 // shop is the learner's workspace, ready to be copied.
 type shop struct {
 	t     *testing.T
-	root  string // holds the proxy and the module cache, once a copy has been made
 	files map[string]string
 }
 
@@ -297,16 +307,17 @@ func (s *shop) take(dir, name string) {
 
 func (s *shop) read(name string) string { return s.files[name] }
 
-// copy returns a new folder for files, and lays the proxy out before the first.
-func (s *shop) copy(name, work string) *checkout {
+// checkout returns a folder for files, in parent or, without one, where nothing else is.
+func (s *shop) checkout(parent, name, work string) *checkout {
 	s.t.Helper()
-	if s.root == "" {
-		s.root = s.t.TempDir()
-		if err := workspace.Lay(filepath.Join(s.root, "proxy")); err != nil {
-			s.t.Fatalf("the suite's own fault: %v", err)
-		}
+	shared, err := root()
+	if err != nil {
+		s.t.Fatalf("the suite's own fault: %v", err)
 	}
-	return &checkout{t: s.t, root: s.root, dir: filepath.Join(s.t.TempDir(), name), work: work}
+	if parent == "" {
+		parent = s.t.TempDir()
+	}
+	return &checkout{t: s.t, root: shared, dir: filepath.Join(parent, name), work: work}
 }
 
 // checkout is a copy on disk in which the go command is run.
@@ -321,7 +332,7 @@ type checkout struct {
 // lines first, so that a wrong checksum is TestVerify's affair only.
 func (s *shop) alone(m string, sums bool) *checkout {
 	s.t.Helper()
-	c := s.copy(m, "off")
+	c := s.checkout("", m, "off")
 	for name, text := range s.files {
 		if rel, ok := strings.CutPrefix(name, m+"/"); ok {
 			c.write(rel, text)
@@ -333,10 +344,14 @@ func (s *shop) alone(m string, sums bool) *checkout {
 	return c
 }
 
-// together copies the workspace.
+// together copies the workspace, always to the same place, for which the compiler's cache is good.
 func (s *shop) together() *checkout {
 	s.t.Helper()
-	c := s.copy("shop", "")
+	parent, err := root()
+	if err != nil {
+		s.t.Fatalf("the suite's own fault: %v", err)
+	}
+	c := s.checkout(parent, "shop", "")
 	for name, text := range s.files {
 		c.write(name, text)
 	}
@@ -348,10 +363,11 @@ func (s *shop) together() *checkout {
 
 func (s *shop) sums(m string) string {
 	s.t.Helper()
-	right, err := workspace.Sums()
+	right, err := rightSums()
 	if err != nil {
 		s.t.Fatalf("the suite's own fault: %v", err)
 	}
+	right = slices.Clone(right)
 	known := keys(strings.Join(right, "\n"))
 	for _, line := range sumLines(s.read(m + "/go.sum")) {
 		if !known[key(line)] {
@@ -381,7 +397,11 @@ func (c *checkout) read(name string) string {
 func (c *checkout) run(args ...string) (string, error) {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = c.dir
-	cmd.Env = append(workspace.Env(c.root), "GOWORK="+c.work, "PWD="+c.dir)
+	cmd.Env = append(workspace.Env(c.root), "GOWORK="+c.work, "PWD="+c.dir,
+		// There are many commands, and each is short: a garbage collector and more threads cost more than they bring, and
+		// nobody debugs what is linked here.
+		"GOGC=off", "GOMAXPROCS=1", "GOFLAGS=-modcacherw -buildvcs=false -ldflags=-w",
+	)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -1,4 +1,0 @@
-// Still imports what is internal to the store.
-//
-//kata:caught-by TestInternal TestAlone
-package workspace

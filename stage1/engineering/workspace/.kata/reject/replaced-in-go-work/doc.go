@@ -1,4 +1,0 @@
-// Replaces the store in go.work instead of using it.
-//
-//kata:caught-by TestNoReplace TestWorkspace
-package workspace

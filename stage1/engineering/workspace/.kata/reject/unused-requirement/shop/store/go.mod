@@ -1,9 +1,0 @@
-module example.com/shop/store
-
-go 1.25.0
-
-require (
-	example.com/dep/ascii v0.3.0
-	example.com/dep/uuid v1.1.0
-	example.com/shop/money/v2 v2.1.0
-)

@@ -202,6 +202,25 @@ func TestAtTheSameTime(t *testing.T) {
 			t.Fatal("Wait() does not return although every task has ended")
 		}
 	}
+
+	for range 20 {
+		g := newGroup()
+		const tasks = 8
+		var ready sync.WaitGroup
+		ready.Add(tasks)
+		fail := make(chan struct{})
+		for range tasks {
+			g.Go(func() error { ready.Done(); <-fail; panic("oops") })
+		}
+		ready.Wait()
+		close(fail)
+
+		select {
+		case <-startWait(g): // what it comes to is another intent's; here no two of them may race
+		case <-time.After(10 * time.Second):
+			t.Fatal("Wait() does not return although every task has ended")
+		}
+	}
 }
 
 // The first error cancels the group's context at once and is its cause.

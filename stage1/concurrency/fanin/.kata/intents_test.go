@@ -380,6 +380,33 @@ func TestOrderedInTime(t *testing.T) {
 		close(a)
 		step("then a is closed", 2, 3)
 	})
+
+	for _, first := range [][]int{nil, {1}} {
+		for range 100 { // what is seen first, the cancellation or a receiver, is chance
+			bubble(t, func(t *testing.T, ctx context.Context, cancel context.CancelFunc) {
+				a, b := open(first...), open(2)
+				out := fanin.MergeOrdered(ctx, cmp.Compare[int], a, b)
+				take(out)
+				late := make(chan []int, 1)
+				go func() {
+					var got []int
+					for v := range out {
+						got = append(got, v)
+					}
+					late <- got
+				}()
+				synctest.Wait()
+				cancel()
+				synctest.Wait()
+				close(a)
+				close(b)
+				if got := <-late; got != nil {
+					t.Fatalf("input a is silent after %v, input b holds [2], the context is cancelled: MergeOrdered gives %v, want nothing: 2 has to wait for a",
+						first, got)
+				}
+			})
+		}
+	}
 }
 
 // MergeOrdered: an input that is closed without a value contributes none.

@@ -380,6 +380,16 @@ func TestWritesNothingBehindACutFrame(t *testing.T) {
 			t.Errorf("Write failed after %d bytes: the next WriteFrame = %v and the stream is %q; want the same error and nothing more", taken, err, out.String())
 		}
 	}
+
+	out := &failing{after: len(frame("hello")), late: broken}
+	w := framing.NewWriter(out, 100)
+	if err := w.WriteFrame([]byte("hello")); !errors.Is(err, broken) {
+		t.Errorf("Write takes the whole frame and returns an error: WriteFrame = %v, want that error", err)
+	}
+	out.after = 1000
+	if err := w.WriteFrame([]byte("again")); err != nil || out.String() != frame("hello")+frame("again") {
+		t.Errorf("Write took a whole frame and returned an error: the next WriteFrame = %v and the stream is %q; want both frames", err, out.String())
+	}
 }
 
 // A payload above the limit is refused without a trace.
@@ -514,12 +524,16 @@ type failing struct {
 	bytes.Buffer
 	after int
 	err   error
+	late  error // comes with the last byte that is taken
 }
 
 func (f *failing) Write(p []byte) (int, error) {
 	n, _ := f.Buffer.Write(p[:min(len(p), f.after)])
 	if f.after -= n; n < len(p) {
 		return n, f.err
+	}
+	if f.after == 0 {
+		return n, f.late
 	}
 	return n, nil
 }

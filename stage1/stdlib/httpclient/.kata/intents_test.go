@@ -198,6 +198,16 @@ func TestSendsTheBodyAgainWhole(t *testing.T) {
 			}
 		}
 	}
+
+	gone := errors.New("the file is gone")
+	api := serve(t, answer(503, ""), answer(200, "stored"))
+	req := newRequest(t, "PUT", api.URL, body)
+	req.GetBody = func() (io.ReadCloser, error) { return nil, gone }
+	resp, err := do(t, newClient(t, httpclient.Options{}), req)
+	if n := len(api.requests()); !errors.Is(err, gone) || resp != nil || n != 1 {
+		t.Errorf("PUT met 503, and GetBody failed with %q: sent %d times, Do = %s; want one attempt, no response and that error",
+			gone, n, show(resp, err))
+	}
 }
 
 // A body that can be read only once is sent once, and its answer is the answer.
@@ -256,6 +266,16 @@ func TestWaitsUntilTheRetryAfterDate(t *testing.T) {
 	} {
 		checkWaits(t, 503, tc.header, tc.want, 7*time.Millisecond)
 	}
+
+	past := time.Unix(0, 0).UTC().Format(http.TimeFormat)
+	api := serve(t, answer(503, "", "Retry-After", past), answer(200, "ok"))
+	var log waitLog
+	c := httpclient.New(httpclient.Options{Sleep: log.sleep})
+	defer c.Close()
+	if resp, err := do(t, c, newRequest(t, "GET", api.URL, "")); err != nil || resp.Status != 200 || len(log.waits()) != 0 {
+		t.Errorf("503 with Retry-After: %s, then 200, Options.Now left out: Do = %s after waiting %v; want status 200 at once",
+			past, show(resp, err), log.waits())
+	}
 }
 
 // A server that wants to be left alone for longer than MaxWait is: its answer is the last.
@@ -309,6 +329,16 @@ func TestBacksOffWithJitter(t *testing.T) {
 	tail := got[4:]
 	if lo, hi := slices.Min(tail), slices.Max(tail); lo > maxWait/2 || hi < maxWait/2 {
 		t.Errorf("waits 5 to %d lie between %v and %v; want them spread evenly between 0 and %v", len(got), lo, hi, maxWait)
+	}
+
+	var short waitLog
+	least := httpclient.New(httpclient.Options{MaxWait: 1, Sleep: short.sleep}) // a range of next to nothing
+	defer least.Close()
+	mustDo(t, least, newRequest(t, "GET", api.URL, ""))
+	for _, d := range short.waits() {
+		if d > 1 {
+			t.Errorf("MaxWait 1ns: waited %v", d)
+		}
 	}
 }
 
@@ -529,7 +559,9 @@ func TestCancelStopsTheWait(t *testing.T) {
 //kata:zh 凭据随同源内的每次尝试和重定向发送；请求自己设置的请求头优先。
 func TestSendsCredentialsToTheOrigin(t *testing.T) {
 	api := serve(t, answer(503, ""), answer(302, "", "Location", "/elsewhere"), answer(200, "ok"))
-	c := newClient(t, httpclient.Options{Credentials: http.Header{"X-Api-Key": {"secret"}, "X-Tenant": {"default"}}})
+	own := http.Header{"X-Api-Key": {"secret"}, "x-tenant": {"default"}} // a name's case says nothing
+	c := newClient(t, httpclient.Options{Credentials: own})
+	own.Set("X-Api-Key", "changed after New")
 	req := newRequest(t, "GET", api.URL, "")
 	req.Header.Set("X-Tenant", "acme")
 	req.Header.Set("Authorization", "Bearer token")
@@ -547,20 +579,37 @@ func TestSendsCredentialsToTheOrigin(t *testing.T) {
 //
 //kata:zh 重定向到其他源（哪怕只是端口不同）时不携带凭据。
 func TestCredentialsStayAtTheOrigin(t *testing.T) {
+	opts := httpclient.Options{Credentials: http.Header{"X-Api-Key": {"secret"}, "x-tenant": {"acme"}}}
+	check := func(status int, from, to string, r request) {
+		t.Helper()
+		for _, name := range append([]string{"X-Tenant"}, secrets...) {
+			if got, sent := r.header[name]; sent {
+				t.Errorf("redirected with %d from %s to %s: sent %s: %s along", status, from, to, name, got)
+			}
+		}
+		if r.header.Get("X-Trace") != "t-1" {
+			t.Errorf("redirected with %d from %s to %s: X-Trace, which is no credential, got lost", status, from, to)
+		}
+	}
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		other := serve(t, answer(200, "got you"))
 		api := serve(t, answer(status, "", "Location", other.URL+"/"))
-		mustDo(t, newClient(t, credentials), withSecrets(newRequest(t, "GET", api.URL, "")))
+		mustDo(t, newClient(t, opts), withSecrets(newRequest(t, "GET", api.URL, "")))
 		for _, r := range other.requests() {
-			for _, name := range secrets {
-				if got, sent := r.header[name]; sent {
-					t.Errorf("redirected with %d from %s to %s: sent %s: %s along", status, api.URL, other.URL, name, got)
-				}
-			}
-			if r.header.Get("X-Trace") != "t-1" {
-				t.Errorf("redirected with %d from %s to %s: X-Trace, which is no credential, got lost", status, api.URL, other.URL)
-			}
+			check(status, api.URL, other.URL, r)
 		}
+	}
+
+	// The same server by another name: only the host differs.
+	api := serve(t)
+	to := strings.Replace(api.URL, "127.0.0.1", "localhost", 1)
+	api.then(answer(307, "", "Location", to+"/"))
+	api.then(answer(200, "got you"))
+	mustDo(t, newClient(t, opts), withSecrets(newRequest(t, "GET", api.URL, "")))
+	if got := api.requests(); len(got) != 2 {
+		t.Errorf("redirected with 307 from %s to %s: %d requests, want 2", api.URL, to, len(got))
+	} else {
+		check(307, api.URL, to, got[1])
 	}
 }
 

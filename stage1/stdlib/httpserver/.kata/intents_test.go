@@ -266,6 +266,16 @@ func TestFailureIs500(t *testing.T) {
 			t.Errorf(`GET /fine after that = %v, want 200 "fine"`, got)
 		}
 	})
+	synctest.Test(t, func(t *testing.T) {
+		f := &fixture{t: t}
+		f.serve(t.Context(), httpserver.Options{}, func(s *httpserver.Server) {
+			s.Handle("GET /panic", func(w http.ResponseWriter, r *http.Request) error { panic("boom") })
+			s.Handle("GET /error", func(w http.ResponseWriter, r *http.Request) error { return errors.New("no database") })
+		})
+		for _, path := range []string{"/panic", "/error"} {
+			f.do("GET", path, nil).wantError(t, "Options.Report left out: GET "+path, 500, "Internal Server Error")
+		}
+	})
 }
 
 // If a handler fails when its answer has begun, the connection is cut and the failure reported: a part never passes for the whole.
@@ -506,16 +516,20 @@ func start(t *testing.T, opts httpserver.Options, register func(*httpserver.Serv
 
 func startWith(t *testing.T, ctx context.Context, opts httpserver.Options, register func(*httpserver.Server)) *fixture {
 	t.Helper()
-	f := &fixture{
-		t:      t,
-		l:      &listener{conns: make(chan net.Conn), fail: make(chan error), closed: make(chan struct{})},
-		served: make(chan error, 1),
-	}
+	f := &fixture{t: t}
 	opts.Report = func(_ *http.Request, failure any) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.reports = append(f.reports, failure)
 	}
+	f.serve(ctx, opts, register)
+	return f
+}
+
+// serve starts the server with opts as they are.
+func (f *fixture) serve(ctx context.Context, opts httpserver.Options, register func(*httpserver.Server)) {
+	f.l = &listener{conns: make(chan net.Conn), fail: make(chan error), closed: make(chan struct{})}
+	f.served = make(chan error, 1)
 	s := httpserver.New(opts)
 	register(s)
 
@@ -523,14 +537,13 @@ func startWith(t *testing.T, ctx context.Context, opts httpserver.Options, regis
 	f.client = &http.Client{Transport: transport, Timeout: 24 * time.Hour}
 	ctx, f.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go func() { f.served <- s.Serve(ctx, f.l) }()
-	t.Cleanup(func() {
+	f.t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		f.stop()
 		f.l.Close()
 		f.l.hangUp()
 		time.Sleep(2 * 24 * time.Hour) // in virtual time: whatever still sleeps or polls comes to its end
 	})
-	return f
 }
 
 // wait waits for Serve to return, but not for ever.

@@ -11,11 +11,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/roadkata/roadkata/stage1/stdlib/oncecache"
 )
@@ -324,6 +326,30 @@ func TestExpiry(t *testing.T) {
 			}
 		})
 	}
+	bubble(t, func(t *testing.T) {
+		type large [64 << 10]byte
+		var first weak.Pointer[large]
+		var loads atomic.Int64
+		c := oncecache.New(time.Minute, func(context.Context, string) (*large, error) {
+			if loads.Add(1) > 1 {
+				return nil, errors.New("the database is down")
+			}
+			v := new(large)
+			first = weak.Make(v)
+			return v, nil
+		})
+		c.Get(t.Context(), "key")
+		time.Sleep(time.Hour)
+		c.Get(t.Context(), "key")
+		time.Sleep(time.Second) // until the load's goroutine has ended, too
+		for range 5 {
+			runtime.GC()
+		}
+		if first.Value() != nil {
+			t.Error("ttl 1m: after an hour, Get loads again, and fails: the expired value is still in memory, want it gone with that Get")
+		}
+		runtime.KeepAlive(c)
+	})
 }
 
 // The context of a load has the values of the Get that started it, no deadline of its own, and ends with the load.

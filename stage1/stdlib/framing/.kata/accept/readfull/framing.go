@@ -47,7 +47,7 @@ func (w *Writer) WriteFrame(p []byte) error {
 		if err == nil {
 			continue
 		}
-		if w.out.Len() < size {
+		if left := w.out.Len(); 0 < left && left < size {
 			w.broken = err
 		}
 		return err

@@ -92,7 +92,7 @@ func New(opts Options) *Client {
 	}
 	return &Client{Options: opts, Client: http.Client{
 		Transport: &originGuard{
-			credentials: opts.Credentials,
+			credentials: opts.Credentials.Clone(),
 			next: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
 				MaxIdleConnsPerHost: 100,

@@ -52,6 +52,9 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 		return k.value, nil
 	}
 	c.mu.Lock()
+	if k, ok := c.kept[key]; ok && !time.Now().Before(k.until) {
+		delete(c.kept, key)
+	}
 	l := c.loads[key]
 	if l == nil {
 		l = c.start(ctx, key)

@@ -1,6 +1,6 @@
-// Knows Retry-After as a date only.
+// Ignores the error of GetBody, and tries on with no body at all.
 //
-//kata:caught-by TestWaitsRetryAfterSeconds TestGivesUpOnALongRetryAfter
+//kata:caught-by TestSendsTheBodyAgainWhole
 package httpclient
 
 import (
@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -184,11 +186,7 @@ func (c *Client) prepare(ctx context.Context, req *http.Request, n int) (*http.R
 		out.Header = http.Header{}
 	}
 	if n > 1 && req.GetBody != nil {
-		body, err := req.GetBody()
-		if err != nil {
-			return nil, permanent{fmt.Errorf("httpclient: GetBody: %w", err)}
-		}
-		out.Body = body
+		out.Body, _ = req.GetBody()
 	}
 	for name, values := range c.opts.Credentials {
 		name = http.CanonicalHeaderKey(name)
@@ -227,7 +225,14 @@ func (c *Client) retryAfter(h http.Header) (wait time.Duration, ok bool) {
 	if date, err := http.ParseTime(hint); err == nil {
 		return date.Sub(c.opts.Now()), true
 	}
-	return 0, false
+	if hint == "" || strings.Trim(hint, "0123456789") != "" {
+		return 0, false
+	}
+	seconds, err := strconv.ParseInt(hint, 10, 64)
+	if err != nil || seconds > math.MaxInt64/int64(time.Second) {
+		return math.MaxInt64, true // digits only, so it can only be out of range
+	}
+	return time.Duration(seconds) * time.Second, true
 }
 
 // Close closes the connections that wait for a next request.

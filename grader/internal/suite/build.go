@@ -260,6 +260,7 @@ func (b *builder) apart(p *program) (map[*layout][]course.Problem, error) {
 		}
 	}
 	bad := map[*layout][]course.Problem{}
+	said := ""
 	for i, part := range parts {
 		one := &program{key: p.key, layouts: part, name: p.name + "x" + itoa(i)}
 		failed, err := b.link(one)
@@ -268,13 +269,18 @@ func (b *builder) apart(p *program) (map[*layout][]course.Problem, error) {
 		}
 		for l, problems := range failed {
 			bad[l] = problems
-			if len(katas) == 1 && problems[0].Kind == "build" {
-				// It fails for no file of its own, so the kata's others do, too.
+			if len(katas) > 1 || problems[0].Kind != "build" {
+				continue
+			}
+			if said == problems[0].Text {
+				// Two fail with the same words, which speak of no file of theirs: it is
+				// the machine's or the module's fault, and the others would say the same.
 				for _, l := range p.layouts {
 					bad[l] = problems
 				}
 				return bad, nil
 			}
+			said = problems[0].Text
 		}
 	}
 	if len(bad) == 0 {
@@ -288,6 +294,10 @@ func (b *builder) apart(p *program) (map[*layout][]course.Problem, error) {
 func (l *layout) mentioned(text string) bool {
 	for file := range l.real {
 		if strings.Contains(text, course.RelTo(l.pair.Kata.ModuleDir, file)+":") || strings.Contains(text, file+":") {
+			return true
+		}
+		// The go command shortens paths outside of the module, too.
+		if rel, err := filepath.Rel(l.pair.Kata.ModuleDir, file); err == nil && strings.Contains(text, " "+rel+":") || strings.HasPrefix(text, rel+":") {
 			return true
 		}
 	}

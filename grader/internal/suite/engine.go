@@ -70,8 +70,8 @@ type engine struct {
 	done    int
 }
 
-// all builds program after program; while one is linked, the jobs of the one
-// before run.
+// all builds program after program, ahead of the jobs: while those of one run,
+// and many only wait, the next is linked.
 func (e *engine) all(pairs []*Pair) error {
 	jobs := e.opts.Jobs
 	if jobs <= 0 {
@@ -82,11 +82,21 @@ func (e *engine) all(pairs []*Pair) error {
 	defer wg.Wait()
 
 	e.report(Step{Phase: "build"})
-	for _, prog := range e.b.group(e.arrange(pairs)) {
-		progs, err := e.link(prog)
-		if err != nil {
-			return err
+	groups := e.b.group(e.arrange(pairs))
+	linked := make(chan []*program, len(groups))
+	var failed error
+	go func() {
+		defer close(linked)
+		for _, prog := range groups {
+			progs, err := e.link(prog)
+			if err != nil {
+				failed = err
+				return
+			}
+			linked <- progs
 		}
+	}()
+	for progs := range linked {
 		for _, p := range progs {
 			for i, l := range p.layouts {
 				for _, pair := range l.pairs {
@@ -99,7 +109,7 @@ func (e *engine) all(pairs []*Pair) error {
 			}
 		}
 	}
-	return nil
+	return failed
 }
 
 // arrange lays the pairs out; those with problems before any build are finished.

@@ -40,10 +40,16 @@ func ExportData(ctx context.Context, moduleDir string, imports map[string]bool) 
 	if err != nil {
 		return nil, ErrNoGo
 	}
+	// An own GOTMPDIR, because a go command that is cancelled leaves its work behind.
+	tmp, err := os.MkdirTemp("", "roadkata")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for the go command: %w", err)
+	}
+	defer removeAll(tmp)
 	args := append([]string{"list", "-e", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}"}, slices.Sorted(maps.Keys(imports))...)
 	cmd := exec.CommandContext(ctx, goTool, args...)
 	cmd.Dir = moduleDir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "PWD="+moduleDir)
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOTMPDIR="+tmp, "PWD="+moduleDir)
 	ownGroup(cmd)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -39,7 +39,9 @@ func (b *builder) group(layouts []*layout) []*program {
 		key := groupKey{module: k.ModuleDir, modulePath: k.ModulePath, race: b.race(l.pair), experiment: k.Experiment}
 		switch {
 		case l.own:
-			key.alone = k.Path + " " + l.pair.Variant.ID() // not from itself: its subjects may share
+			// From everybody, and not from itself: its subjects may share. Many people's
+			// files have the same name.
+			key.alone = k.Path + " " + l.pair.Variant.ID() + " " + l.pair.Variant.Dir
 		case k.Solo:
 			key.alone = k.Path // from the other katas; its variants may share
 		}
@@ -220,9 +222,15 @@ func (b *builder) blame(p *program, out []byte) (map[*layout][]course.Problem, e
 	fails := parseBuild(out)
 	bad := map[*layout][]course.Problem{}
 	for _, f := range fails {
-		for _, l := range p.layouts {
+		of := func(l *layout) bool {
 			ofSuite := f.pkg == l.suitePath() && l.merge == nil // a merged package speaks of one of its suites: see mentioned
-			if f.pkg == l.path || ofSuite || strings.HasPrefix(f.pkg, l.path+"/") || l.mentioned(f.text.String()) {
+			return f.pkg == l.path || ofSuite || strings.HasPrefix(f.pkg, l.path+"/")
+		}
+		// A package has an owner. What the text names, others may have as well: a
+		// suite's file belongs to every variant of its kata.
+		owned := slices.ContainsFunc(p.layouts, of)
+		for _, l := range p.layouts {
+			if of(l) || !owned && l.mentioned(f.text.String()) {
 				bad[l] = append(bad[l], l.problems(f)...)
 			}
 		}
@@ -297,7 +305,7 @@ func (l *layout) mentioned(text string) bool {
 			return true
 		}
 		// The go command shortens paths outside of the module, too.
-		if rel, err := filepath.Rel(l.pair.Kata.ModuleDir, file); err == nil && strings.Contains(text, " "+rel+":") || strings.HasPrefix(text, rel+":") {
+		if rel, err := filepath.Rel(l.pair.Kata.ModuleDir, file); err == nil && strings.Contains("\n"+text, "\n"+rel+":") {
 			return true
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -132,8 +135,9 @@ func copyFile(from, to string) error {
 	return os.WriteFile(to, text, 0o666)
 }
 
-// chill appends a comment to every Go file of the katas in a copy but test data, so that no
-// result and no package of theirs is remembered; dependencies stay built.
+// chill appends a comment to every Go file of the katas in a copy but test data
+// and generated code, so that no result and no package of theirs is remembered;
+// dependencies stay built.
 func (b *bench) chill(workspace string) error {
 	b.touch++
 	for _, k := range b.katas {
@@ -146,6 +150,10 @@ func (b *bench) chill(workspace string) error {
 			}
 			if d.IsDir() || filepath.Ext(p) != ".go" {
 				return nil
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err == nil && ast.IsGenerated(f) {
+				return nil // a suite may generate it again
 			}
 			return appendComment(p, b.touch)
 		})

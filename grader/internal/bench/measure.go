@@ -150,7 +150,7 @@ func (b *bench) surroundings(k *course.Kata, flags []string) ([]string, used, er
 	if k.Kind != course.Program {
 		return env, used{}, nil
 	}
-	program := filepath.Join(b.tmp, "program"+exe())
+	program := filepath.Join(b.tmp, filepath.Base(k.Path)+"-program"+exe())
 	args := append([]string{"build", "-o", program}, flags...)
 	if k.Race {
 		args = append(args, "-race")

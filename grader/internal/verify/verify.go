@@ -79,7 +79,7 @@ type Reject struct {
 	Name     string   `json:"name"`
 	Text     string   `json:"text"`
 	CaughtBy []string `json:"caught_by"` // as it says
-	Caught   []string `json:"caught"`    // every intent that it did not pass, run together
+	Caught   []string `json:"caught"`    // every intent that it did not pass
 }
 
 // OK reports whether nothing is to be mended.
@@ -91,7 +91,7 @@ func (r *Report) OK() bool {
 type plan struct {
 	kata     *course.Kata
 	variants []*course.Variant
-	whole    map[*course.Variant][]*suite.Pair // the hidden suite, or every subject
+	whole    map[*course.Variant][]*suite.Pair // the hidden suite, or every subject; of a reject, what alone leaves
 	alone    map[*course.Variant]*suite.Pair   // what caught-by names, one by one
 	examples map[*course.Variant]*suite.Pair
 	right    bool // right solutions only
@@ -239,6 +239,8 @@ func newPlan(k *course.Kata, opts Options) *plan {
 		case v.Kind == course.Reject && k.Kind != course.Tests:
 			if only := intentsOnly(v.CaughtBy); len(only) > 0 {
 				p.alone[v] = &suite.Pair{Kata: k, Variant: v, Only: only, Alone: true}
+				// The others run together, and without what is known to panic, to race or to hang.
+				pairs[0].Only = others(k, only)
 			}
 		}
 		p.whole[v] = pairs
@@ -248,6 +250,17 @@ func newPlan(k *course.Kata, opts Options) *plan {
 
 func intentsOnly(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "forbid" })
+}
+
+// others are the intents of k that are not among names; never nil.
+func others(k *course.Kata, names []string) []string {
+	out := []string{}
+	for _, in := range k.Intents {
+		if !slices.Contains(names, in.Name) {
+			out = append(out, in.Name)
+		}
+	}
+	return out
 }
 
 func (p *plan) pairs() []*suite.Pair {
@@ -315,6 +328,11 @@ func (j *judgement) grade(v *course.Variant) grade.Kata {
 	var results []*suite.Result
 	for _, p := range j.plan.whole[v] {
 		results = append(results, j.results[p])
+	}
+	if p := j.plan.alone[v]; p != nil {
+		both := *results[0]
+		both.Runs = slices.Concat(j.results[p].Runs, both.Runs)
+		results[0] = &both
 	}
 	return grade.Grade(v.Kata, results, j.forbidden[v])
 }
@@ -421,9 +439,7 @@ func (j *judgement) reject(v *course.Variant, g grade.Kata) {
 		row.Caught = append(row.Caught, "forbid")
 	}
 	for _, name := range v.CaughtBy {
-		if j.caught(v, g, name, forbidden) && !slices.Contains(row.Caught, name) {
-			row.Caught = append(row.Caught, name) // alone, though not beside the others: a race, perhaps
-		}
+		j.caught(v, g, name, forbidden)
 	}
 	j.out.Rejects = append(j.out.Rejects, row)
 	if len(row.Caught) == 1 {
@@ -436,33 +452,25 @@ func (j *judgement) reject(v *course.Variant, g grade.Kata) {
 }
 
 // caught holds a reject to the intent that it names, run alone.
-func (j *judgement) caught(v *course.Variant, g grade.Kata, name string, forbidden bool) bool {
+func (j *judgement) caught(v *course.Variant, g grade.Kata, name string, forbidden bool) {
 	if name == "forbid" {
 		if !forbidden {
 			j.say(v, "%s says that it is caught by forbid; no rule finds anything in it", v.ID())
 		}
-		return forbidden
+		return
 	}
-	alone := g
-	if p := j.plan.alone[v]; p != nil {
-		alone = grade.Grade(v.Kata, []*suite.Result{j.results[p]}, nil)
+	i := slices.IndexFunc(g.Intents, func(in grade.Intent) bool { return in.Name == name })
+	if i < 0 || g.Intents[i].Unmet() {
+		return // what it needs is not here, and the report says so
 	}
-	i := slices.IndexFunc(alone.Intents, func(in grade.Intent) bool { return in.Name == name })
-	if i < 0 {
-		return false
-	}
-	in := alone.Intents[i]
-	if in.Unmet() {
-		return false // what it needs is not here, and the report says so
-	}
+	in := g.Intents[i]
 	if in.Status == grade.Passed {
 		j.uncaught(v, "%s is not caught by %s (run alone)", v.ID(), name)
-		return false
+		return
 	}
 	if in.Because != nil && in.Because.Kind == grade.Timeout && !v.Hangs {
 		j.uncaught(v, "%s is caught by %s only through the deadline; bound the wait in the suite, or say //kata:hangs", v.ID(), name)
 	}
-	return true
 }
 
 // unique asks that every intent has a reject which it alone catches.

@@ -157,6 +157,12 @@ func arrange(p *Pair, tmp string, merge *renames) (*layout, []course.Problem) {
 		suite = hiddenFiles(k)
 	}
 
+	fromOutside := p.Subject == nil && !p.Examples && !importsKata(k, suite)
+	if fromOutside {
+		// The suite is the same for all variants, so it is compiled once.
+		l.suite = k.AuthorPath(virtualDir, folder(k, "suite"), suiteDir)
+	}
+
 	w := &splicer{layout: l, tmp: filepath.Join(tmp, slug)}
 	if err := os.MkdirAll(w.tmp, 0o777); err != nil {
 		return l, []course.Problem{{Kind: "grader", Text: err.Error()}}
@@ -167,7 +173,34 @@ func arrange(p *Pair, tmp string, merge *renames) (*layout, []course.Problem) {
 	for _, rel := range slices.Sorted(maps.Keys(suite)) {
 		w.add(rel, suite[rel], true)
 	}
+	if fromOutside {
+		l.own = false // what the variant does before main, it does in a program of its own
+	}
 	return l, w.problems
+}
+
+// importsKata reports whether a file imports the kata's package or one below it.
+// A suite that judges from outside, a program or files that are not Go, does not.
+func importsKata(k *course.Kata, files map[string]string) bool {
+	for _, file := range files {
+		if !strings.HasSuffix(file, ".go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return true // add says what is wrong
+		}
+		if slices.ContainsFunc(f.Imports, func(im *ast.ImportSpec) bool { return isBelow(k.ImportPath, im) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// isBelow reports whether own or a package below it is imported.
+func isBelow(own string, im *ast.ImportSpec) bool {
+	p, err := strconv.Unquote(im.Path.Value)
+	return err == nil && (p == own || strings.HasPrefix(p, own+"/"))
 }
 
 // splicer writes copies of Go files in which the kata's own import path points
@@ -286,10 +319,10 @@ func splice(fset *token.FileSet, f *ast.File, text, file string, l *layout) stri
 	var edits []edit
 	own := l.pair.Kata.ImportPath
 	for _, im := range f.Imports {
-		p, err := strconv.Unquote(im.Path.Value)
-		if err != nil || (p != own && !strings.HasPrefix(p, own+"/")) {
+		if !isBelow(own, im) {
 			continue
 		}
+		p, _ := strconv.Unquote(im.Path.Value)
 		edits = append(edits, edit{fset.PositionFor(im.Path.Pos(), false).Offset, fset.PositionFor(im.Path.End(), false).Offset,
 			strconv.Quote(l.path + strings.TrimPrefix(p, own))})
 	}

@@ -1,7 +1,7 @@
 // Command bench measures the grader against the go command on the same work:
 // the ratios that the project promises, side by side in one run.
 //
-//	go run ./grader/internal/bench [-stage stage1] [-katas language] [-only check,verify] [-tolerance 0.1]
+//	go run ./grader/internal/bench [-stage stage1] [-katas language] [-only check,verify] [-sample 3] [-tolerance 0.1]
 //
 // It works on copies in a temporary folder and never touches the workspace. CPU
 // is user and system time of all processes that were started.
@@ -30,6 +30,7 @@ func main() {
 	flag.StringVar(&only, "only", "check,unchanged,save,verify", "the `measurements` to take")
 	flag.Float64Var(&o.tolerance, "tolerance", 0.1, "by which `part` a target may be missed")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often the short measurements are taken; the median counts")
+	flag.IntVar(&o.sample, "sample", 3, "of how many variants of each kata the loop of go test is taken for verify; 0: all, which takes an hour")
 	flag.BoolVar(&o.verbose, "v", false, "show the commands")
 	flag.Parse()
 	o.only = strings.Split(only, ",")
@@ -53,6 +54,7 @@ type options struct {
 	only      []string
 	tolerance float64
 	rounds    int
+	sample    int
 	verbose   bool
 }
 
@@ -127,6 +129,9 @@ func (t *table) limit(what string, mine, target float64) {
 func (t *table) note(what string, seconds float64) {
 	fmt.Fprintf(t.out, row, what, fmt.Sprintf("%.2f", seconds), "", "", "")
 }
+
+// say prints a remark below a row.
+func (t *table) say(text string) { fmt.Fprintln(t.out, text) }
 
 func (t *table) verdict(got, target float64, text string) string {
 	switch {

@@ -46,8 +46,43 @@ func (b *bench) check(t *table) error {
 	if err != nil {
 		return err
 	}
-	t.note("of which the suites themselves: wall", own)
+	t.note("of both: the suites' own time: wall", own)
+	compiling, err := b.compiling()
+	if err != nil {
+		return err
+	}
+	t.note("of both: compiling katas and suites: CPU", compiling.cpu)
 	return nil
+}
+
+// compiling is what the compiler takes for the katas and their suites, without
+// linking, vetting and running: no grader can save it either.
+func (b *bench) compiling() (used, error) {
+	var total used
+	if err := b.chill(b.theirs); err != nil {
+		return total, err
+	}
+	for _, race := range []bool{false, true} {
+		args := []string{"list", "-export", "-test", "-f", "{{.Export}}"}
+		if race {
+			args = append(args, "-race")
+		}
+		n := len(args)
+		for _, k := range b.katas {
+			if k.Race == race {
+				args = append(args, b.packageOf(k))
+			}
+		}
+		if len(args) == n {
+			continue
+		}
+		u, err := measure(b.command(filepath.Join(b.theirs, b.stage), "go", args...))
+		if err != nil {
+			return total, fmt.Errorf("compile the suites: %w\n%s", err, tail(u.output))
+		}
+		total.add(u)
+	}
+	return total, nil
 }
 
 // ownTime is how long the suites ran in the last check. No grader can save that

@@ -34,8 +34,8 @@ func TestFollowsAppends(t *testing.T) {
 	// Much at once: more than any buffer holds.
 	var many []string
 	var text strings.Builder
-	agent := strings.Repeat("A", 4000)
-	for i := range 300 {
+	agent := strings.Repeat("A", 3000)
+	for i := range 200 {
 		many = append(many, fmt.Sprintf("/many/%d", i))
 		text.WriteString(combined(many[i], agent) + "\n")
 	}
@@ -312,9 +312,9 @@ func (f *follower) signal(name string) {
 // awaitRead gives the program time to read a file up to size, where one can see how far it is. It may take longer:
 // that makes the test weaker, not wrong.
 func (f *follower) awaitRead(path string, size int64) {
-	tick := time.NewTicker(2 * time.Millisecond)
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for range 250 {
+	for range 80 {
 		dir := fmt.Sprintf("/proc/%d/", f.cmd.Process.Pid)
 		fds, _ := os.ReadDir(dir + "fd")
 		for _, fd := range fds {

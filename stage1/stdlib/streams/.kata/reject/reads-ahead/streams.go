@@ -1,4 +1,4 @@
-// Puts eight megabytes of buffer before the pipe, "for throughput": a slow uploader has them read, and
+// Puts two megabytes of buffer before the pipe, "for throughput": a slow uploader has them read, and
 // forgotten, for each file.
 //
 //kata:caught-by TestDoesNotReadAhead
@@ -87,7 +87,7 @@ func (p *packer) run(w *io.PipeWriter) {
 		// The error is the body's last word. Closing without it would make a broken source look like a short one.
 		w.CloseWithError(p.err)
 	}()
-	buffered := bufio.NewWriterSize(w, 8<<20)
+	buffered := bufio.NewWriterSize(w, 2<<20)
 	if p.err = p.pack(buffered); p.err == nil {
 		p.err = buffered.Flush()
 	}

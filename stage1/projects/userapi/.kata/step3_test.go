@@ -29,7 +29,7 @@ func TestTokensAreRandomAndRotate(t *testing.T) {
 	for range 2 { // the same users at the same time, in two programs
 		s = newWorld(t).start()
 		ann := s.register("ann@example.com", "correct horse", "Ann")
-		for range 20 {
+		for range 12 {
 			token := s.session("ann@example.com", "correct horse")
 			if seen[token] {
 				t.Fatalf("two logins got the same token %s", token)
@@ -51,7 +51,7 @@ func TestTokensAreRandomAndRotate(t *testing.T) {
 		}
 		bits += math.Log2(float64(len(different)))
 	}
-	if bits < 100 { // 40 samples do not show all of 128
+	if bits < 90 { // 24 samples do not show all of 128
 		t.Errorf("%d tokens such as %s vary by about %.0f bits, want 128", len(tokens), tokens[0], bits)
 	}
 
@@ -68,7 +68,7 @@ func TestTokensAreRandomAndRotate(t *testing.T) {
 	}
 	s.me(next).want(t, 200, "")
 	s.me(old).want(t, 401, "unauthenticated")
-	s.me(tokens[30]).want(t, 200, "") // on another device
+	s.me(tokens[20]).want(t, 200, "") // on another device
 
 	// A failed login, or one of somebody else who has the cookie's name only, changes nothing.
 	s.login("ann@example.com", "wrong horse", "Cookie", "session="+next).want(t, 401, "bad_credentials")
@@ -127,6 +127,9 @@ func TestSecretsAreHashed(t *testing.T) {
 	}
 	hashes := map[string]bool{}
 	for _, hash := range regexp.MustCompile(`\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}`).FindAll(content, -1) {
+		if hashes[string(hash)] {
+			continue // in the journal too
+		}
 		if cost, err := bcrypt.Cost(hash); err == nil && cost == 5 && bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil {
 			hashes[string(hash)] = true
 		}
@@ -189,14 +192,12 @@ func TestRestartKeepsSessions(t *testing.T) {
 	s.register("bob@example.com", "correct horse", "Bob")
 	token, gone := s.session("ann@example.com", "correct horse"), s.session("bob@example.com", "correct horse")
 	s.send("POST", "/v1/logout", nil, "Cookie", "session="+gone).want(t, 204, "")
-	for range 2 {
-		s.kill()
-		w.pass(10 * time.Hour)
-		s = w.start()
-		if got := s.me(token); got.status != 200 || got.user(t) != ann {
-			t.Fatalf("after a restart: %s, want 200 and %+v", got, ann)
-		}
-		s.me(gone).want(t, 401, "unauthenticated")
-		s.session("bob@example.com", "correct horse")
+	s.kill()
+	w.pass(20 * time.Hour)
+	s = w.start()
+	if got := s.me(token); got.status != 200 || got.user(t) != ann {
+		t.Fatalf("after a restart: %s, want 200 and %+v", got, ann)
 	}
+	s.me(gone).want(t, 401, "unauthenticated")
+	s.session("bob@example.com", "correct horse")
 }

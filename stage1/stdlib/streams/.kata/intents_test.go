@@ -267,8 +267,10 @@ func TestCancelEndsTheBody(t *testing.T) {
 //kata:zh 源、进度回调或上传方的 panic 都成为 Upload 的 panic，且不留下任何运行中的东西。
 func TestPanicReachesTheCaller(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	cleanEnd := false
 	ok := func(_ context.Context, body io.Reader) error {
 		_, err := io.Copy(io.Discard, body)
+		cleanEnd = err == nil
 		return err
 	}
 	boom := &watched{r: &endless{}, before: func() { panic("boom") }, after: func(int) {}}
@@ -291,6 +293,9 @@ func TestPanicReachesTheCaller(t *testing.T) {
 		})
 		if !strings.Contains(fmt.Sprint(recovered), "boom") {
 			t.Errorf("%s panics with \"boom\": Upload returned %v and panicked with %v, want that panic", name, err, recovered)
+		}
+		if cleanEnd {
+			t.Errorf("%s panics with \"boom\": the uploader's body came to a clean end, want an error, as when the source fails: nobody may take the beginning for the whole", name)
 		}
 	}
 }

@@ -83,7 +83,11 @@ func (p *packer) run(w *io.PipeWriter) {
 		if p.panicked = recover(); p.panicked != nil {
 			p.err = fmt.Errorf("streams: panic: %v", p.panicked)
 		}
-		w.CloseWithError(p.ctx.Err())
+		end := p.ctx.Err()
+		if p.panicked != nil {
+			end = p.err
+		}
+		w.CloseWithError(end)
 	}()
 	p.err = p.pack(w)
 }

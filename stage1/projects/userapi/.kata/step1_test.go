@@ -38,6 +38,9 @@ func TestRegisters(t *testing.T) {
 	if first.Email != "ann@example.com" || first.Name != "安 Ann" {
 		t.Errorf(`registered e-mail "  Ann@Example.COM\t" and name " 安 Ann "; the answer has %q and %q, want "ann@example.com" and "安 Ann"`, first.Email, first.Name)
 	}
+	if edges := s.register("AZ[~@x.io", "correct horse", "Z"); edges.Email != "az[~@x.io" {
+		t.Errorf(`registered e-mail "AZ[~@x.io"; the answer has %q, want "az[~@x.io"`, edges.Email)
+	}
 	if second := s.register("bob@example.com", "correct horse", "安 Ann"); second.ID == first.ID {
 		t.Errorf("two users have the id %d", first.ID)
 	}

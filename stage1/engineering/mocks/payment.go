@@ -97,7 +97,8 @@ type Shop struct {
 // Buy returns nil if the goods were shipped. Otherwise the error matches, by
 // errors.Is, the one of the step that failed (of a charge: of its last
 // attempt), or context.Cause(ctx) if that is why Buy stopped, and besides the
-// errors of Void and Cancel.
+// errors of Void and Cancel. An attempt that is not repeated because ctx has
+// ended counts as such a stop: the error matches context.Cause(ctx).
 func (s Shop) Buy(ctx context.Context, o Order) error {
 	if o.ID == "" || o.SKU == "" || o.Quantity < 1 || o.Amount < 1 {
 		return ErrOrder

@@ -212,9 +212,9 @@ func TestSlowComputeSameKey(t *testing.T) {
 	})
 }
 
-// A panic in compute reaches its caller, nothing is stored, and whoever waited or comes later computes the key anew.
+// A panic in compute reaches its caller, nothing is stored, and whoever waited begins anew, like one who comes later.
 //
-//kata:zh compute 里的 panic 传到它的调用者，什么也不存；正在等的和后来的调用者会重新计算这个键。
+//kata:zh compute 里的 panic 传到它的调用者，什么也不存；正在等的调用者重新开始，和后来的一样。
 func TestPanic(t *testing.T) {
 	for _, ending := range []struct {
 		name string
@@ -269,6 +269,8 @@ func TestPanic(t *testing.T) {
 			t.Errorf("compute %s: of the %d calls that waited, %d called their own compute, want 1", ending.name, waiting, n)
 		}
 	}
+	panicAfter(t, "Store(1, \"stored\")", func(m *shardedmap.Map[int, string]) { m.Store(1, "stored") }, "stored", 0)
+	panicAfter(t, "Delete(1)", func(m *shardedmap.Map[int, string]) { m.Delete(1) }, "second try", 1)
 
 	m := shardedmap.New[int, string](4, identity)
 	func() {
@@ -285,6 +287,47 @@ func TestPanic(t *testing.T) {
 			t.Errorf("after a compute of key 1 that panicked: LoadOrCompute(1, …) = %q, %v; want \"later\", false", v, loaded)
 		}
 	})
+}
+
+// panicAfter lets a compute panic after the key was changed meanwhile, and checks what those who waited for it make of that.
+func panicAfter(t *testing.T, what string, change func(*shardedmap.Map[int, string]), want string, computations int64) {
+	t.Helper()
+	var asked, computed atomic.Int64
+	m := shardedmap.New[int, string](4, func(k int) uint64 { asked.Add(1); return uint64(k) })
+	started, release := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer func() { _ = recover() }()
+		m.LoadOrCompute(1, func() string {
+			close(started)
+			<-release
+			panic("boom")
+		})
+	}()
+	<-started
+	const waiting = 8
+	waited := make(chan string, waiting)
+	for range waiting {
+		go func() {
+			v, _ := m.LoadOrCompute(1, func() string { computed.Add(1); return "second try" })
+			waited <- v
+		}()
+	}
+	settle(&asked, 1+waiting)
+	within(t, "while key 1 is being computed, "+what, func() { change(m) })
+	close(release)
+	within(t, "after "+what+" a compute of key 1 panics: other calls of LoadOrCompute that waited for it", func() {
+		for range waiting {
+			if v := <-waited; v != want {
+				t.Errorf("after %s a compute of key 1 panics: another LoadOrCompute(1, …) that waited for it = %q, want %q", what, v, want)
+			}
+		}
+	})
+	if n := computed.Load(); n != computations {
+		t.Errorf("after %s a compute of key 1 panics: of the %d calls that waited, %d called their own compute, want %d", what, waiting, n, computations)
+	}
+	if v, ok := m.Load(1); v != want || !ok {
+		t.Errorf("after %s a compute of key 1 panics, and those who waited have a value: Load(1) = %q, %v; want %q, true", what, v, ok, want)
+	}
 }
 
 // Who stores or deletes a key while it is being computed does not wait and has the last word: the late result is not stored.

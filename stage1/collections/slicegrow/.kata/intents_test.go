@@ -81,9 +81,9 @@ func TestNewArray(t *testing.T) {
 	}
 }
 
-// The result never shares the array of the values.
+// The result never shares the array of the values, unless that is the array of s.
 //
-//kata:zh 结果绝不与 values 共享底层数组。
+//kata:zh 结果绝不与 values 共享底层数组，除非那就是 s 的数组。
 func TestValuesStayApart(t *testing.T) {
 	for name, s := range map[string][]int{"nil": nil, "[]int{}": {}, "[]int{1}": {1}} {
 		values := []int{7, 8, 9}

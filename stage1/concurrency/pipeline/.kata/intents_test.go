@@ -197,12 +197,12 @@ func TestCancelReleases(t *testing.T) {
 		})
 	})
 	t.Run("nobody consumes the stream", func(t *testing.T) {
-		for range 100 { // which end a stage sees first, that of its input or of its context, is chance
+		for i := range 100 { // which end a stage sees first, that of its input or of its context, is chance
 			bubble(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
 				p := pipeline.New(ctx)
-				pipeline.Stage(p, pipeline.Source(p, upTo(100, new(atomic.Int32))), pass[int])
+				pipeline.Stage(p, pipeline.Source(p, upTo(1+i%2, new(atomic.Int32))), pass[int])
 				synctest.Wait()
 				cancel()
 				if err := wait(t, p); err == nil {
@@ -252,6 +252,43 @@ func TestCancelCause(t *testing.T) {
 			t.Errorf("the context was cancelled with the cause %q: Wait() = %v, want that cause", why, err)
 		}
 	})
+	for range 100 { // which end the sink sees first, that of its stream or of its context, is chance
+		bubble(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(context.Background())
+			defer cancel(nil)
+			p := pipeline.New(ctx)
+			source := pipeline.Source(p, upTo(100, new(atomic.Int32))) // returns nil, also when it is stopped
+			release := make(chan struct{})
+			pipeline.Sink(p, source, func(context.Context, int) error { <-release; return nil })
+			synctest.Wait()
+			why := errors.New("the caller gave up")
+			cancel(why)
+			synctest.Wait()
+			close(release)
+			if err := wait(t, p); err != why {
+				t.Fatalf("the source was at the 2nd of 100 values; the context was cancelled with the cause %q, then source and sink returned nil: "+
+					"Wait() = %v, want that cause", why, err)
+			}
+		})
+		bubble(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(context.Background())
+			defer cancel(nil)
+			p := pipeline.New(ctx)
+			source := pipeline.Source(p, func(ctx context.Context, yield func(int) bool) error {
+				yield(1)
+				<-ctx.Done()
+				return nil
+			})
+			pipeline.Sink(p, pipeline.Stage(p, source, pass[int]), discard[int])
+			synctest.Wait()
+			why := errors.New("the caller gave up")
+			cancel(why)
+			if err := wait(t, p); err != why {
+				t.Fatalf("the source was at work; the context was cancelled with the cause %q, then the source returned nil: Wait() = %v, want that cause",
+					why, err)
+			}
+		})
+	}
 }
 
 // A cancellation that comes when all is done changes nothing.

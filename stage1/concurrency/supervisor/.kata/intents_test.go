@@ -251,16 +251,21 @@ func TestNeverTwo(t *testing.T) {
 //
 //kata:zh 运行失败后，退避一段时间再次启动。
 func TestFailingWorker(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s := stage{set: time.Now()}
-		fails := func(context.Context, func()) error { return errBoom }
-		r := run(config, s.worker(fails, fails, fails))
-		time.Sleep(time.Minute)
-		if got, want := s.pauses(), []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}; !slices.Equal(got, want) {
-			t.Errorf("MinBackoff 1 s, MaxBackoff 8 s, three runs fail at once: the pauses were %v, want %v", got, want)
-		}
-		r.stop(t, nil)
-	})
+	for _, resetAfter := range []time.Duration{time.Minute, 0} {
+		bubble(t, func(t *testing.T) {
+			s := stage{set: time.Now()}
+			c := config
+			c.ResetAfter = resetAfter
+			fails := func(context.Context, func()) error { return errBoom }
+			r := run(c, s.worker(fails, fails, fails))
+			time.Sleep(time.Minute)
+			if got, want := s.pauses(), []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}; !slices.Equal(got, want) {
+				t.Errorf("MinBackoff 1 s, MaxBackoff 8 s, ResetAfter %v, three runs fail at once, without a beat: the pauses were %v, want %v",
+					resetAfter, got, want)
+			}
+			r.stop(t, nil)
+		})
+	}
 }
 
 // When the worker is done, so is Run: it returns nil.
@@ -337,6 +342,18 @@ func TestBackoffResets(t *testing.T) {
 		}
 		r.stop(t, nil)
 	})
+	bubble(t, func(t *testing.T) {
+		s := stage{set: time.Now()}
+		c := config
+		c.ResetAfter = 0
+		r := run(c, s.worker(silent, silent, func(ctx context.Context, beat func()) error { beat(); return silent(ctx, beat) }, silent))
+		time.Sleep(time.Hour)
+		want := []time.Duration{time.Second, 2 * time.Second, time.Second, 2 * time.Second}
+		if got := s.pauses(); !slices.Equal(got, want) {
+			t.Errorf("ResetAfter 0; runs: silent, silent, a beat at once, silent: the pauses were %v, want %v", got, want)
+		}
+		r.stop(t, nil)
+	})
 }
 
 // Neither a few beats nor a long silence make the backoff begin anew: what counts is the time from start to last beat.
@@ -353,6 +370,35 @@ func TestBackoffKept(t *testing.T) {
 		if got := s.pauses(); !slices.Equal(got, want) {
 			t.Errorf("Timeout 2 min, ResetAfter 1 min; runs: silent, 59 s of beats, one beat, silent: the pauses were %v, want %v",
 				got, want)
+		}
+		r.stop(t, nil)
+	})
+	bubble(t, func(t *testing.T) {
+		s := stage{set: time.Now()}
+		c := config
+		c.ResetAfter = 11 * time.Second // a second longer than Timeout
+		r := run(c, s.worker(silent, func(ctx context.Context, beat func()) error {
+			<-ctx.Done()
+			time.Sleep(time.Second) // cleaning up
+			beat()
+			return ctx.Err()
+		}, silent))
+		time.Sleep(time.Hour)
+		if got := s.pauses(); len(got) < 3 || got[2] != 4*time.Second {
+			t.Errorf("Timeout 10 s, ResetAfter 11 s; runs: silent, one that stalls and beats a second later, silent: the pauses were %v, want 4s for the third",
+				got)
+		}
+		r.stop(t, nil)
+	})
+	bubble(t, func(t *testing.T) {
+		s := stage{set: time.Now()}
+		c := config
+		c.ResetAfter = 0
+		r := run(c, s.worker(silent, silent, silent))
+		time.Sleep(time.Hour)
+		want := []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
+		if got := s.pauses(); !slices.Equal(got, want) {
+			t.Errorf("ResetAfter 0; three silent runs: the pauses were %v, want %v", got, want)
 		}
 		r.stop(t, nil)
 	})

@@ -325,14 +325,18 @@ func TestPublic(t *testing.T) {
 		err  error
 		want string
 	}{
-		"a mark, wrapped":                         {fmt.Errorf("get: %w", inner), "no such order"},
-		"a mark with a text, marked with another": {Mark(inner, Invalid, "bad order number"), "bad order number"},
-		"a mark with a text, marked without one":  {Mark(inner, Internal, ""), "internal error"},
-		"an unknown error joined with a mark":     {errors.Join(errCause, inner), "internal error"},
-		"the worse of two marks":                  {errors.Join(Mark(errCause, Denied, "not yours"), inner), "not yours"},
-		"the worse of two marks, without a text":  {errors.Join(mark(Timeout), inner), "timed out"},
-		"the first of two marks of one kind":      {errors.Join(inner, Mark(errCause, NotFound, "no such customer")), "no such order"},
-		"a deadline":                              {context.DeadlineExceeded, "timed out"},
+		"a mark, wrapped":                                       {fmt.Errorf("get: %w", inner), "no such order"},
+		"a mark with a text, marked with another":               {Mark(inner, Invalid, "bad order number"), "bad order number"},
+		"a mark with a text, marked without one":                {Mark(inner, Internal, ""), "internal error"},
+		"an unknown error joined with a mark":                   {errors.Join(errCause, inner), "internal error"},
+		"the worse of two marks":                                {errors.Join(Mark(errCause, Denied, "not yours"), inner), "not yours"},
+		"the worse of two marks, without a text":                {errors.Join(mark(Timeout), inner), "timed out"},
+		"the first of two marks of one kind":                    {errors.Join(inner, Mark(errCause, NotFound, "no such customer")), "no such order"},
+		"two marks of one kind, of which the first has no text": {errors.Join(mark(NotFound), inner), "not found"},
+		"a deadline joined with a mark of its kind":             {errors.Join(context.DeadlineExceeded, Mark(errCause, Timeout, "busy")), "timed out"},
+		"a mark joined with a deadline, of its kind":            {errors.Join(Mark(errCause, Timeout, "busy"), context.DeadlineExceeded), "busy"},
+		"a deadline": {context.DeadlineExceeded, "timed out"},
+		"nil":        {nil, ""},
 	} {
 		if got := Public(c.err); got != c.want {
 			t.Errorf("Public(%s) = %q, want %q", what, got, c.want)

@@ -36,7 +36,7 @@ func Run(ctx context.Context, c Config, work Worker) error {
 		if err == nil {
 			return nil
 		}
-		if healthy >= c.ResetAfter {
+		if healthy {
 			backoff = c.MinBackoff
 		}
 		if !sleep(ctx, backoff) {
@@ -51,9 +51,9 @@ func Run(ctx context.Context, c Config, work Worker) error {
 	return context.Cause(ctx)
 }
 
-// once makes one run and returns when work has returned: two runs never overlap, even if work is slow to stop. healthy
-// is the time from its start to its last beat. It does not matter how long a dying worker took to die.
-func (c Config) once(ctx context.Context, work Worker) (healthy time.Duration, err error) {
+// once makes one run and returns when work has returned: two runs never overlap, even if work is slow to stop. What makes
+// it healthy is the time from its start to its last beat. It does not matter how long a dying worker took to die.
+func (c Config) once(ctx context.Context, work Worker) (healthy bool, err error) {
 	runCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
@@ -61,7 +61,12 @@ func (c Config) once(ctx context.Context, work Worker) (healthy time.Duration, e
 	// Each run has its own place, so that a beat from an earlier run says nothing about this one.
 	started := time.Now()
 	var lastBeat atomic.Int64 // time since started
-	beat := func() { lastBeat.Store(int64(time.Since(started))) }
+	var beaten atomic.Bool    // zero may be a beat at once, or none
+	beat := func() {
+		lastBeat.Store(int64(time.Since(started)))
+		beaten.Store(true)
+	}
+	wasHealthy := func() bool { return beaten.Load() && time.Duration(lastBeat.Load()) >= c.ResetAfter }
 
 	done := make(chan error, 1)
 	go func() { done <- work(runCtx, beat) }()
@@ -75,10 +80,10 @@ func (c Config) once(ctx context.Context, work Worker) (healthy time.Duration, e
 				// Both cases were ready: the worker returned because it was told to, and its nil is not "done".
 				err = context.Cause(ctx)
 			}
-			return time.Duration(lastBeat.Load()), err
+			return wasHealthy(), err
 		case <-ctx.Done():
 			<-done
-			return 0, context.Cause(ctx)
+			return false, context.Cause(ctx)
 		case <-silence.C:
 			// The timer was set for the earliest moment at which the run could be stalled. Beats may have moved it.
 			silent := time.Since(started) - time.Duration(lastBeat.Load())
@@ -86,7 +91,7 @@ func (c Config) once(ctx context.Context, work Worker) (healthy time.Duration, e
 				silence.Reset(c.Timeout - silent)
 				continue
 			}
-			healthy := time.Duration(lastBeat.Load())
+			healthy := wasHealthy() // before it can beat once more
 			cancel(ErrStalled)
 			<-done // a stalled run may return nil, too: that does not make it done
 			return healthy, ErrStalled

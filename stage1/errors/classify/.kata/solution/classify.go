@@ -37,7 +37,7 @@ var kinds = [...]struct {
 	client    bool
 	level     slog.Level
 }{
-	OK:          {"ok", "ok", http.StatusOK, false, false, slog.LevelDebug},
+	OK:          {"ok", "", http.StatusOK, false, false, slog.LevelDebug},
 	Canceled:    {"canceled", "request canceled", statusCanceled, false, true, slog.LevelDebug},
 	Invalid:     {"invalid", "invalid request", http.StatusBadRequest, false, true, slog.LevelInfo},
 	NotFound:    {"not_found", "not found", http.StatusNotFound, false, true, slog.LevelInfo},
@@ -182,7 +182,7 @@ func Of(err error) Kind {
 	return k
 }
 
-// Public returns what the client may be told of err.
+// Public returns what the client may be told of err, and nothing for nil.
 func Public(err error) string {
 	k, public := decide(err)
 	if public == "" {

@@ -58,7 +58,7 @@ func Of(err error) Kind {
 	panic("TODO: walk the tree of err")
 }
 
-// Public returns what the client may be told of err.
+// Public returns what the client may be told of err, and nothing for nil.
 func Public(err error) string {
 	panic("TODO: the text of the mark that decides, or that of the kind")
 }

@@ -18,7 +18,7 @@ type shard[K comparable, V any] struct {
 	entries map[K]*entry[V]
 }
 
-// entry is filled once, and replaced rather than changed.
+// entry is filled once, and replaced rather than changed. One that is no longer in the shard does not count.
 type entry[V any] struct {
 	computing sync.Mutex
 	value     atomic.Pointer[V]
@@ -83,23 +83,34 @@ func (m *Map[K, V]) Len() int {
 // LoadOrCompute returns the value of the key, computing it if there is none.
 func (m *Map[K, V]) LoadOrCompute(key K, compute func() V) (value V, loaded bool) {
 	s := m.of(key)
+	for {
+		e := s.entry(key)
+		// Whoever waits here for a computation that panics is the next to try, unless the key has been stored or deleted.
+		e.computing.Lock()
+		if v := e.value.Load(); v != nil {
+			e.computing.Unlock()
+			return *v, true
+		}
+		if e == s.entry(key) {
+			defer e.computing.Unlock()
+			value = compute()
+			e.value.Store(&value)
+			return value, false
+		}
+		e.computing.Unlock()
+	}
+}
+
+// entry returns the entry of the key, which may be new and empty.
+func (s *shard[K, V]) entry(key K) *entry[V] {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	e := s.entries[key]
 	if e == nil {
 		e = new(entry[V])
 		s.entries[key] = e
 	}
-	s.mu.Unlock()
-
-	// Whoever waits here for a computation that panics is the next to try.
-	e.computing.Lock()
-	defer e.computing.Unlock()
-	if v := e.value.Load(); v != nil {
-		return *v, true
-	}
-	value = compute()
-	e.value.Store(&value)
-	return value, false
+	return e
 }
 
 // Range calls f for each key and value, shard by shard, until f returns false.

@@ -44,6 +44,7 @@ func Source[T any](p *Pipeline, gen func(ctx context.Context, yield func(T) bool
 	p.running.Go(func() {
 		defer out.end()
 		gen(out.ctx, out.send)
+		p.keep(out.ctx, out.ctx.Err())
 	})
 	return out
 }

@@ -44,7 +44,11 @@ func Source[T any](p *Pipeline, gen func(ctx context.Context, yield func(T) bool
 	out := newStream[T](p)
 	p.running.Go(func() {
 		defer out.end()
-		p.keep(out.ctx, gen(out.ctx, out.send))
+		err := gen(out.ctx, out.send)
+		if err == nil {
+			err = out.ctx.Err()
+		}
+		p.keep(out.ctx, err)
 	})
 	return out
 }

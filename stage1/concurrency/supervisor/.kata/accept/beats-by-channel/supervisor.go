@@ -45,14 +45,14 @@ func start(ctx context.Context, work Worker) *run {
 	return r
 }
 
-// watch returns when the run has ended, and the time from its start to the last beat.
-func (r *run) watch(timeout time.Duration) (healthy time.Duration) {
+// watch returns when the run has ended, and whether the last beat came late enough.
+func (r *run) watch(timeout, enough time.Duration) (healthy bool) {
 	silence := time.NewTimer(timeout)
 	defer silence.Stop()
 	for {
 		select {
 		case <-r.beats:
-			healthy = time.Since(r.started)
+			healthy = time.Since(r.started) >= enough
 			silence.Reset(timeout)
 		case <-silence.C:
 			r.cancel(ErrStalled)
@@ -62,7 +62,7 @@ func (r *run) watch(timeout time.Duration) (healthy time.Duration) {
 		case <-r.ended:
 			select { // the worker may have beaten just before
 			case <-r.beats:
-				healthy = time.Since(r.started)
+				healthy = time.Since(r.started) >= enough
 			default:
 			}
 			return healthy
@@ -78,7 +78,7 @@ func Run(ctx context.Context, c Config, work Worker) error {
 	failures := 0
 	for ctx.Err() == nil {
 		r := start(ctx, work)
-		healthy := r.watch(c.Timeout)
+		healthy := r.watch(c.Timeout, c.ResetAfter)
 		r.cancel(nil)
 		if ctx.Err() != nil {
 			break
@@ -86,7 +86,7 @@ func Run(ctx context.Context, c Config, work Worker) error {
 		if r.err == nil {
 			return nil
 		}
-		if healthy >= c.ResetAfter {
+		if healthy {
 			failures = 0
 		}
 		wait := c.MinBackoff

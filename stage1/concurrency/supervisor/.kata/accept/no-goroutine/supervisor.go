@@ -33,13 +33,13 @@ func Run(ctx context.Context, c Config, work Worker) error {
 		runCtx, cancel := context.WithCancelCause(ctx)
 		started := time.Now()
 		var mu sync.Mutex
-		healthy := time.Duration(0)
+		healthy := false
 		watchdog := time.AfterFunc(c.Timeout, func() { cancel(ErrStalled) })
 		err := work(runCtx, func() {
 			mu.Lock()
 			defer mu.Unlock()
 			if runCtx.Err() == nil && watchdog.Reset(c.Timeout) {
-				healthy = time.Since(started)
+				healthy = time.Since(started) >= c.ResetAfter
 			}
 		})
 		watchdog.Stop()
@@ -53,7 +53,7 @@ func Run(ctx context.Context, c Config, work Worker) error {
 		}
 
 		mu.Lock()
-		if healthy >= c.ResetAfter {
+		if healthy {
 			wait = c.MinBackoff
 		}
 		mu.Unlock()

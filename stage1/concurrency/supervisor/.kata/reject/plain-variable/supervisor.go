@@ -36,7 +36,7 @@ func Run(ctx context.Context, c Config, work Worker) error {
 		if err == nil {
 			return nil
 		}
-		if healthy >= c.ResetAfter {
+		if healthy {
 			backoff = c.MinBackoff
 		}
 		if !sleep(ctx, backoff) {
@@ -52,13 +52,15 @@ func Run(ctx context.Context, c Config, work Worker) error {
 }
 
 // once makes one run and returns when work has returned: two runs never overlap, even if work is slow to stop. healthy
-func (c Config) once(ctx context.Context, work Worker) (healthy time.Duration, err error) {
+func (c Config) once(ctx context.Context, work Worker) (healthy bool, err error) {
 	runCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
 	started := time.Now()
 	var lastBeat time.Duration
-	beat := func() { lastBeat = time.Since(started) }
+	var beaten bool
+	beat := func() { lastBeat, beaten = time.Since(started), true }
+	wasHealthy := func() bool { return beaten && lastBeat >= c.ResetAfter }
 
 	done := make(chan error, 1)
 	go func() { done <- work(runCtx, beat) }()
@@ -71,17 +73,17 @@ func (c Config) once(ctx context.Context, work Worker) (healthy time.Duration, e
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
-			return lastBeat, err
+			return wasHealthy(), err
 		case <-ctx.Done():
 			<-done
-			return 0, context.Cause(ctx)
+			return false, context.Cause(ctx)
 		case <-silence.C:
 			silent := time.Since(started) - lastBeat
 			if silent < c.Timeout {
 				silence.Reset(c.Timeout - silent)
 				continue
 			}
-			healthy := lastBeat
+			healthy := wasHealthy()
 			cancel(ErrStalled)
 			<-done
 			return healthy, ErrStalled

@@ -38,7 +38,7 @@ func Run(ctx context.Context, c Config, work Worker) error {
 		if err == nil {
 			return nil
 		}
-		if healthy >= c.ResetAfter {
+		if healthy {
 			backoff = c.MinBackoff
 		}
 		if !sleep(ctx, backoff) {
@@ -54,7 +54,7 @@ func Run(ctx context.Context, c Config, work Worker) error {
 }
 
 // once makes one run and returns when work has returned: two runs never overlap, even if work is slow to stop. healthy
-func (c Config) once(ctx context.Context, work Worker, lastBeat *atomic.Pointer[time.Time]) (healthy time.Duration, err error) {
+func (c Config) once(ctx context.Context, work Worker, lastBeat *atomic.Pointer[time.Time]) (healthy bool, err error) {
 	runCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
@@ -64,6 +64,10 @@ func (c Config) once(ctx context.Context, work Worker, lastBeat *atomic.Pointer[
 	beat := func() {
 		now := time.Now()
 		lastBeat.Store(&now)
+	}
+	wasHealthy := func() bool {
+		at := lastBeat.Load()
+		return at != &last && at.Sub(started) >= c.ResetAfter
 	}
 
 	done := make(chan error, 1)
@@ -77,17 +81,17 @@ func (c Config) once(ctx context.Context, work Worker, lastBeat *atomic.Pointer[
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
-			return lastBeat.Load().Sub(started), err
+			return wasHealthy(), err
 		case <-ctx.Done():
 			<-done
-			return 0, context.Cause(ctx)
+			return false, context.Cause(ctx)
 		case <-silence.C:
 			silent := time.Since(*lastBeat.Load())
 			if silent < c.Timeout {
 				silence.Reset(c.Timeout - silent)
 				continue
 			}
-			healthy := lastBeat.Load().Sub(started)
+			healthy := wasHealthy()
 			cancel(ErrStalled)
 			<-done
 			return healthy, ErrStalled

@@ -1,4 +1,5 @@
-// Package godoc does arithmetic with amounts of money.
+// Package godoc
+// does arithmetic with amounts of money.
 //
 // # Reading
 //
@@ -16,7 +17,7 @@ import (
 	"strings"
 )
 
-// ErrSyntax reports a text that is no amount.
+// ErrSyntax: the text is no amount.
 var ErrSyntax = errors.New("invalid amount")
 
 // Amount is a number of cents.
@@ -44,7 +45,8 @@ func Parse(s string) (Amount, error) {
 	return Amount(n), nil
 }
 
-// MustParse is [Parse] for a text that is known to be right. Otherwise it panics.
+// MustParse is [Parse] for a text that is known to be right. Panics
+// otherwise.
 func MustParse(s string) Amount {
 	a, err := Parse(s)
 	if err != nil {
@@ -53,14 +55,14 @@ func MustParse(s string) Amount {
 	return a
 }
 
-// FromFloat rounds euros to an amount.
+// FromFloat rounds a number of euros, such as 0.1 + 0.2 (which isn't 0.3), to cents – with what 15 digits of it are worth.
 //
 // Deprecated: use [Parse] instead, which is exact.
 func FromFloat(euros float64) Amount {
 	return Amount(math.Round(euros * 100))
 }
 
-// String implements [fmt.Stringer] in the form "12.50".
+// String implements [fmt.Stringer] in the form of 12.50, -0.05 etc.
 func (a Amount) String() string {
 	sign := ""
 	if a < 0 {
@@ -69,7 +71,7 @@ func (a Amount) String() string {
 	return fmt.Sprintf("%s%d.%02d", sign, a/Euro, a%Euro)
 }
 
-// Split returns n parts of a, in descending order of size. Split panics unless n is positive.
+// Split returns a []Amount of n parts, in descending order of  size. Panics unless n is positive.
 func (a Amount) Split(n int) []Amount {
 	if n < 1 {
 		panic("godoc: Split into less than one part")

@@ -33,7 +33,7 @@ const (
 // codes and texts are indexed by kind.
 var (
 	codes = strings.Fields("ok canceled invalid not_found conflict denied too_many timeout unavailable internal")
-	texts = strings.Split("ok|request canceled|invalid request|not found|conflict|permission denied|too many requests|timed out|temporarily unavailable|internal error", "|")
+	texts = strings.Split("|request canceled|invalid request|not found|conflict|permission denied|too many requests|timed out|temporarily unavailable|internal error", "|")
 )
 
 func (k Kind) valid() bool { return OK <= k && k <= Internal }
@@ -187,7 +187,7 @@ func worst(err error) verdict {
 // Of returns the kind of err.
 func Of(err error) Kind { return worst(err).kind }
 
-// Public returns what the client may be told of err.
+// Public returns what the client may be told of err, and nothing for nil.
 func Public(err error) string {
 	v := worst(err)
 	return cmp.Or(v.text, texts[v.kind])

@@ -29,6 +29,11 @@ func ExampleAmount() {
 	// Output: true
 }
 
+func ExampleCent() {
+	fmt.Println(godoc.Cent)
+	// Output: 0.01
+}
+
 func ExampleParse_negative() {
 	fmt.Println(godoc.Parse("-0.05"))
 	// Output: -0.05 <nil>

@@ -27,8 +27,8 @@ type Options struct {
 	Grace time.Duration
 
 	// Report is told of each failure of a handler: the error that it returned or the value with which it
-	// panicked. It is not told of bodies that are too large, nor of [http.ErrAbortHandler]. It may be
-	// called by several goroutines at the same time. Default: tells nobody.
+	// panicked. It is not told of bodies that are too large, nor of a panic with
+	// [http.ErrAbortHandler] itself. It may be called by several goroutines at the same time. Default: tells nobody.
 	Report func(r *http.Request, failure any)
 }
 

@@ -241,6 +241,30 @@ func TestAnnouncedLengthAllocatesLittle(t *testing.T) {
 			t.Errorf("1 GiB announced, %d bytes come: %d KiB were allocated, want at most %d KiB", arrives, allocated>>10, most>>10)
 		}
 	}
+	for _, drip := range []struct {
+		what         string
+		buf          []byte
+		step, arrive int // the last bytes of arrive are those of a step, header included
+	}{
+		{"one by one, without a buffer", nil, 1, 300},
+		{"by 1000, without a buffer", nil, 1000, 999_996},
+		{"by 1000, with a buffer of 4 MiB", make([]byte, 4<<20), 1000, 999_996},
+	} {
+		src := &flaky{data: "\x00\x20\x00\x00" + strings.Repeat("x", drip.arrive), step: drip.step, left: drip.step}
+		r := framing.NewReader(src, limit)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for calls := 0; src.data != ""; calls++ {
+			if got, err := r.ReadFrame(drip.buf); !errors.Is(err, errPassing) || calls > 2*drip.arrive {
+				t.Fatalf("2 MiB announced, %d bytes come %s, after each a timeout: ReadFrame, call %d = %d bytes, %v; want the timeout", drip.arrive, drip.what, calls+1, len(got), err)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if allocated, most := after.TotalAlloc-before.TotalAlloc, uint64(1<<20+8*drip.arrive); allocated > most {
+			t.Errorf("2 MiB announced, %d bytes come %s, after each a timeout: %d KiB were allocated, want at most %d KiB",
+				drip.arrive, drip.what, allocated>>10, most>>10)
+		}
+	}
 	// And what does arrive is read, in no more than a few times its size.
 	payload := strings.Repeat("0123456789abcdef", 512<<10)
 	src := strings.NewReader(frame(payload))
@@ -297,9 +321,9 @@ func TestGoesOnAfterAPassingError(t *testing.T) {
 	}
 }
 
-// Data that come along with an error count: a frame that they complete is returned.
+// Data that come along with an error count: if they complete the header or the frame, it is as if there had been no error.
 //
-//kata:zh 与错误一同返回的数据有效：能补全一帧就返回这一帧。
+//kata:zh 与错误一同返回的数据有效：补全了帧头或一帧，就当没有错误。
 func TestDeliversWhatComesWithAnError(t *testing.T) {
 	broken := errors.New("connection reset")
 	for _, payload := range []string{"whole", ""} {
@@ -311,6 +335,15 @@ func TestDeliversWhatComesWithAnError(t *testing.T) {
 		if got, err := r.ReadFrame(nil); !errors.Is(err, broken) {
 			t.Errorf("after the frame whose last bytes came with an error: ReadFrame = %q, %v; want that error", got, err)
 		}
+	}
+	src := &flaky{data: frame("whole"), step: 4, left: 4, withData: true}
+	if got, err := framing.NewReader(src, 100).ReadFrame(nil); !errors.Is(err, errPassing) || len(src.data) != 1 {
+		t.Errorf("errors come with the last byte of the header and with the 4th of 5 bytes of the payload: ReadFrame = %q, %v with %d bytes unread; want the second error, 1 byte unread",
+			got, err, len(src.data))
+	}
+	src = &flaky{data: frame("4444"), step: 4, left: 4, withData: true}
+	if got, err := framing.NewReader(src, 100).ReadFrame(nil); err != nil || string(got) != "4444" {
+		t.Errorf("errors come with the last byte of the header and with that of the payload: ReadFrame = %q, %v; want the frame", got, err)
 	}
 }
 
@@ -473,12 +506,12 @@ type flaky struct {
 }
 
 func (f *flaky) Read(p []byte) (int, error) {
-	if f.data == "" {
-		return 0, io.EOF
-	}
 	if f.left == 0 {
 		f.left = f.step
 		return 0, errPassing
+	}
+	if f.data == "" {
+		return 0, io.EOF
 	}
 	n := copy(p[:min(len(p), f.left)], f.data)
 	f.data, f.left = f.data[n:], f.left-n

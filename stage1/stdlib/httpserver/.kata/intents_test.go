@@ -66,6 +66,15 @@ func TestRoutes(t *testing.T) {
 		if allow := got.header.Get("Allow"); allow != "GET, HEAD, PUT" {
 			t.Errorf(`DELETE /items/7, handled for GET and PUT, has Allow: %q, want "GET, HEAD, PUT"`, allow)
 		}
+		f.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		for _, path := range []string{"//nothing", "//items/7"} {
+			got := f.do("GET", path, nil)
+			location, kind := got.header.Get("Location"), got.header.Get("Content-Type")
+			if got.err != nil || got.status != 307 || location != path[1:] || kind != "text/html; charset=utf-8" {
+				t.Errorf("GET %s = %v with Location %q and Content-Type %q, want 307, %q and text/html; charset=utf-8, as http.ServeMux redirects",
+					path, got, location, kind, path[1:])
+			}
+		}
 	})
 }
 
@@ -314,14 +323,17 @@ func TestFailureCuts(t *testing.T) {
 	})
 }
 
-// A panic with http.ErrAbortHandler cuts the connection, written or not, and is no failure to report.
+// A panic with http.ErrAbortHandler cuts the connection, written or not, and is no failure to report; returned, it is an error like others.
 //
-//kata:zh 以 http.ErrAbortHandler panic 时，无论写没写过都切断连接，且不作为故障上报。
+//kata:zh 以 http.ErrAbortHandler panic 时，无论写没写过都切断连接，且不作为故障上报；返回它则与其他错误无异。
 func TestAbort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := start(t, httpserver.Options{}, func(s *httpserver.Server) {
 			s.Handle("GET /abort", func(w http.ResponseWriter, r *http.Request) error {
 				panic(http.ErrAbortHandler)
+			})
+			s.Handle("GET /return", func(w http.ResponseWriter, r *http.Request) error {
+				return http.ErrAbortHandler
 			})
 		})
 		if got := f.do("GET", "/abort", nil); got.err == nil {
@@ -329,6 +341,10 @@ func TestAbort(t *testing.T) {
 		}
 		if got := f.reported(); len(got) != 0 {
 			t.Errorf("a handler panicked with http.ErrAbortHandler: Report was told %v, want nothing: it is wanted, not a failure", got)
+		}
+		f.do("GET", "/return", nil).wantError(t, "a handler that returns http.ErrAbortHandler: GET /return", 500, "Internal Server Error")
+		if got := f.reported(); !slices.Equal(got, []any{http.ErrAbortHandler}) {
+			t.Errorf("a handler returned http.ErrAbortHandler: Report was told %v, want that error", got)
 		}
 	})
 }

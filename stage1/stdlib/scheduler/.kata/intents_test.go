@@ -14,7 +14,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	_ "time/tzdata" // the same zones everywhere
+	_ "time/tzdata" // zones, also where the system has none
 
 	"github.com/roadkata/roadkata/stage1/stdlib/scheduler"
 )
@@ -35,7 +35,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("Add(%q, UTC, job) returned no error", spec)
 		}
 	}
-	for _, spec := range []string{"* * * * *", "0 0 1 1 0", "59 23 31 12 6", "00 07 * * *", "*/100 * * * *", "1,5-5,*/20 * * * *", " 5\t4  * * * "} {
+	for _, spec := range []string{"* * * * *", "0 0 1 1 0", "59 23 31 12 6", "00 07 * * *", "*/100 * * * *", "*/99999999999999999999 * * * *", "1,5-5,*/20 * * * *", " 5\t4  * * * "} {
 		if _, err := scheduler.Parse(spec); err != nil {
 			t.Errorf("Parse(%q) = %v, want no error", spec, err)
 		}
@@ -60,11 +60,22 @@ func TestNext(t *testing.T) {
 		{"0 12 13 * 5", "2025-01-01T00:00:00Z", "2025-06-13T12:00:00Z 2026-02-13T12:00:00Z"}, // both the day and the weekday
 		{"0 0 29 2 1", "2025-01-01T00:00:00Z", "2044-02-29T00:00:00Z"},
 		{"0 0 30 2 *", "2025-01-01T00:00:00Z", "0001-01-01T00:00:00Z"},
+		{"*/1073741825 */23 * * *", "2025-01-01T00:00:00Z", "2025-01-01T23:00:00Z 2025-01-02T00:00:00Z"},
+		{"0 0 */9223372036854775807 * *", "2025-01-01T00:00:00Z", "2025-02-01T00:00:00Z 2025-03-01T00:00:00Z"},
 		{"59 23 31 12 *", "2025-12-31T23:59:00Z", "2026-12-31T23:59:00Z"},
 	})
 	check(t, "Asia/Kathmandu", []nextCase{
 		{"0 9 * * *", "2025-01-01T09:00:30+05:45", "2025-01-02T09:00:00+05:45"},
 		{"30 */12 * * *", "2025-01-01T09:00:00+05:45", "2025-01-01T12:30:00+05:45 2025-01-02T00:30:00+05:45"},
+	})
+	check(t, "Europe/Berlin", []nextCase{ // on the last day of a leap year Time.ZoneBounds may lead nowhere: golang.org/issue/81583
+		{"30 2 * * *", "2028-12-30T05:00:00+01:00", "2028-12-31T02:30:00+01:00 2029-01-01T02:30:00+01:00"},
+		{"30 2 * * *", "2040-12-30T05:00:00+01:00", "2040-12-31T02:30:00+01:00 2041-01-01T02:30:00+01:00"},
+		{"0 0 30 2 *", "2026-01-01T00:00:00+01:00", "0001-01-01T00:00:00Z"},
+	})
+	checkIn(t, bent(t), []nextCase{ // what begins at 15:14:07 has the same offset
+		{"*/9 * * * *", "2038-01-19T15:00:00+12:00", "2038-01-19T15:09:00+12:00 2038-01-19T15:18:00+12:00"},
+		{"14,15 15 * * *", "2038-01-19T15:00:00+12:00", "2038-01-19T15:14:00+12:00 2038-01-19T15:15:00+12:00 2038-01-20T15:14:00+12:00"},
 	})
 }
 
@@ -271,7 +282,11 @@ type nextCase struct{ spec, after, want string }
 // check asks for as many next times as are wanted, each after the one before.
 func check(t *testing.T, name string, cases []nextCase) {
 	t.Helper()
-	loc := zone(t, name)
+	checkIn(t, zone(t, name), cases)
+}
+
+func checkIn(t *testing.T, loc *time.Location, cases []nextCase) {
+	t.Helper()
 	for _, c := range cases {
 		s, err := scheduler.Parse(c.spec)
 		if err != nil {
@@ -284,14 +299,45 @@ func check(t *testing.T, name string, cases []nextCase) {
 		}
 		at = at.In(loc)
 		for want := range strings.FieldsSeq(c.want) {
-			got := s.Next(at)
+			got := next(t, c.spec, s, at)
 			if got.Format(time.RFC3339Nano) != want {
-				t.Errorf("%q in %s: Next(%s) = %s, want %s", c.spec, name, at.Format(time.RFC3339Nano), got.Format(time.RFC3339Nano), want)
+				t.Errorf("%q in %s: Next(%s) = %s, want %s", c.spec, loc, at.Format(time.RFC3339Nano), got.Format(time.RFC3339Nano), want)
 				break
 			}
 			at = got
 		}
 	}
+}
+
+// next calls Next, which ends also where nothing matches.
+func next(t *testing.T, spec string, s scheduler.Schedule, at time.Time) time.Time {
+	t.Helper()
+	found := make(chan time.Time, 1)
+	go func() { found <- s.Next(at) }()
+	select {
+	case got := <-found:
+		return got
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%q in %s: Next(%s) has not returned after 10s", spec, at.Location(), at.Format(time.RFC3339Nano))
+		return time.Time{}
+	}
+}
+
+// bent is a zone whose file bounds a stretch of time where no offset changes, amid a minute, as several real ones do.
+func bent(t *testing.T) *time.Location {
+	t.Helper()
+	header := func(times, types, names byte) string {
+		return "TZif2" + strings.Repeat("\x00", 15+4*3+3) + string([]byte{times, 0, 0, 0, types, 0, 0, 0, names})
+	}
+	file := header(0, 0, 0) + header(1, 1, 4) +
+		"\x00\x00\x00\x00\x7f\xff\xff\xff" + "\x00" + // 2038-01-19 03:14:07 in UTC: from there on, type 0
+		"\x00\x00\xa8\xc0" + "\x00" + "\x00" + "+12\x00" + // type 0: 12 hours, no summer time, name 0
+		"\n<+12>-12\n"
+	loc, err := time.LoadLocationFromTZData("Test/Bent", []byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loc
 }
 
 func zone(t *testing.T, name string) *time.Location {

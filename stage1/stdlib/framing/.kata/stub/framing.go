@@ -45,7 +45,8 @@ func NewReader(r io.Reader, limit int) *Reader {
 //
 // At the end of the stream it returns [io.EOF]; if the stream ends within a frame, [io.ErrUnexpectedEOF]; if a frame is
 // longer than allowed, [ErrTooLarge]. These are final: every later call returns the same. Any other error of the
-// underlying reader is returned as it is, and what has been read of the frame is kept: the next call goes on from there.
+// underlying reader is returned as it is or wrapped, and what has been read of the frame is kept: the next call goes on
+// from there.
 func (r *Reader) ReadFrame(buf []byte) ([]byte, error) {
 	panic("TODO: Reader.ReadFrame")
 }

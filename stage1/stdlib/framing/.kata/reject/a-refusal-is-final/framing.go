@@ -86,7 +86,8 @@ func NewReader(r io.Reader, limit int) *Reader {
 //
 // At the end of the stream it returns [io.EOF]; if the stream ends within a frame, [io.ErrUnexpectedEOF]; if a frame is
 // longer than allowed, [ErrTooLarge]. These are final: every later call returns the same. Any other error of the
-// underlying reader is returned as it is, and what has been read of the frame is kept: the next call goes on from there.
+// underlying reader is returned as it is or wrapped, and what has been read of the frame is kept: the next call goes on
+// from there.
 func (r *Reader) ReadFrame(buf []byte) ([]byte, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -126,11 +127,14 @@ func (r *Reader) payload(buf []byte, size int) ([]byte, error) {
 		if got == size {
 			return frame, nil
 		}
-		more := min(size-got, max(got, firstChunk))
-		frame = append(make([]byte, 0, got+more), frame...)[:got+more]
-		n, err := r.fill(frame[got:])
+		if got == cap(frame) {
+			more := min(size-got, max(got, firstChunk))
+			frame = append(make([]byte, 0, got+more), frame...)
+		}
+		n, err := r.fill(frame[got:min(size, cap(frame))])
+		frame = frame[:got+n]
 		if err != nil {
-			r.kept = frame[:got+n]
+			r.kept = frame
 			return nil, err
 		}
 	}

@@ -84,7 +84,8 @@ func NewReader(r io.Reader, limit int) *Reader {
 //
 // At the end of the stream it returns [io.EOF]; if the stream ends within a frame, [io.ErrUnexpectedEOF]; if a frame is
 // longer than allowed, [ErrTooLarge]. These are final: every later call returns the same. Any other error of the
-// underlying reader is returned as it is, and what has been read of the frame is kept: the next call goes on from there.
+// underlying reader is returned as it is or wrapped, and what has been read of the frame is kept: the next call goes on
+// from there.
 func (r *Reader) ReadFrame(buf []byte) ([]byte, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -124,9 +125,13 @@ func (r *Reader) payload(buf []byte, size int) ([]byte, error) {
 		if got == size {
 			return frame, nil
 		}
-		more := min(size-got, max(got, firstChunk))
-		frame = append(make([]byte, 0, got+more), frame...)[:got+more]
-		if _, err := r.fill(frame[got:]); err != nil {
+		if got == cap(frame) {
+			more := min(size-got, max(got, firstChunk))
+			frame = append(make([]byte, 0, got+more), frame...)
+		}
+		n, err := r.fill(frame[got:min(size, cap(frame))])
+		frame = frame[:got+n]
+		if err != nil {
 			r.kept = nil
 			return nil, err
 		}

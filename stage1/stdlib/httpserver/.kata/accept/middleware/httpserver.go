@@ -31,8 +31,8 @@ type Options struct {
 	Grace time.Duration
 
 	// Report is told of each failure of a handler: the error that it returned or the value with which it
-	// panicked. It is not told of bodies that are too large, nor of [http.ErrAbortHandler]. It may be
-	// called by several goroutines at the same time. Default: tells nobody.
+	// panicked. It is not told of bodies that are too large, nor of a panic with
+	// [http.ErrAbortHandler] itself. It may be called by several goroutines at the same time. Default: tells nobody.
 	Report func(r *http.Request, failure any)
 }
 
@@ -105,6 +105,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 type writer struct {
 	http.ResponseWriter
 	matched bool // a pattern has matched: the answer is a handler's
+	refused bool // none has, and the mux redirects nowhere
 	begun   bool // something has been written
 }
 
@@ -112,17 +113,18 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *writer) WriteHeader(status int) {
 	w.begun = w.begun || status >= 200 || status == http.StatusSwitchingProtocols
-	if !w.matched && status >= 400 {
+	w.refused = !w.matched && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed)
+	if w.refused {
 		w.Header().Set("Content-Type", "application/json")
 	}
 	w.ResponseWriter.WriteHeader(status)
-	if !w.matched && status >= 400 {
+	if w.refused {
 		fmt.Fprintf(w.ResponseWriter, `{"error":%q}`, http.StatusText(status))
 	}
 }
 
 func (w *writer) Write(b []byte) (int, error) {
-	if !w.matched {
+	if w.refused {
 		return len(b), nil // the mux explains its refusal, in plain text
 	}
 	w.begun = true
@@ -162,7 +164,7 @@ func (s *Server) answerFailures(h func(*writer, *http.Request) error) func(*writ
 			}
 		}()
 		if err := h(w, r); err != nil {
-			panic(err) // one way out for both kinds of failure
+			s.fail(w, r, err)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -34,8 +35,8 @@ type Options struct {
 	Grace time.Duration
 
 	// Report is told of each failure of a handler: the error that it returned or the value with which it
-	// panicked. It is not told of bodies that are too large, nor of [http.ErrAbortHandler]. It may be
-	// called by several goroutines at the same time. Default: tells nobody.
+	// panicked. It is not told of bodies that are too large, nor of a panic with
+	// [http.ErrAbortHandler] itself. It may be called by several goroutines at the same time. Default: tells nobody.
 	Report func(r *http.Request, failure any)
 }
 
@@ -114,8 +115,13 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The mux knows whether this is a 404, or a 405 and which methods to allow. Only the body is ours.
-	refusal := &statusOnly{header: w.Header()}
+	refusal := &statusOnly{header: http.Header{}}
 	h.ServeHTTP(refusal, r)
+	if refusal.status != http.StatusNotFound && refusal.status != http.StatusMethodNotAllowed {
+		s.mux.ServeHTTP(w, r) // a redirect to the cleaned path
+		return
+	}
+	maps.Copy(w.Header(), refusal.header)
 	writeError(w, refusal.status)
 }
 

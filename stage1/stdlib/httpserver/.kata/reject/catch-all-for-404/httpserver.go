@@ -34,8 +34,8 @@ type Options struct {
 	Grace time.Duration
 
 	// Report is told of each failure of a handler: the error that it returned or the value with which it
-	// panicked. It is not told of bodies that are too large, nor of [http.ErrAbortHandler]. It may be
-	// called by several goroutines at the same time. Default: tells nobody.
+	// panicked. It is not told of bodies that are too large, nor of a panic with
+	// [http.ErrAbortHandler] itself. It may be called by several goroutines at the same time. Default: tells nobody.
 	Report func(r *http.Request, failure any)
 }
 
@@ -129,9 +129,6 @@ func (s *Server) run(h Handler, w http.ResponseWriter, r *http.Request) {
 	if failure == nil {
 		return
 	}
-	if failure == http.ErrAbortHandler {
-		panic(http.ErrAbortHandler)
-	}
 
 	status := http.StatusInternalServerError
 	err, _ := failure.(error)
@@ -148,10 +145,14 @@ func (s *Server) run(h Handler, w http.ResponseWriter, r *http.Request) {
 	writeError(w, status)
 }
 
-// call calls h and returns its error, or the value with which it panicked.
+// call calls h and returns its error, or the value with which it panicked. A panic that is meant for net/http goes on.
 func call(h Handler, w http.ResponseWriter, r *http.Request) (failure any) {
 	defer func() {
-		if v := recover(); v != nil {
+		switch v := recover(); v {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(v)
+		default:
 			failure = v
 		}
 	}()

@@ -3,7 +3,9 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +54,8 @@ func parseField(field string, lo, hi int) (set, error) {
 		from, to, step := lo, hi, 1
 		var err error
 		if every, ok := strings.CutPrefix(part, "*/"); ok {
-			step, err = number(every, 1, 1<<30)
+			step, err = number(every, 1, math.MaxInt)
+			step = min(step, hi+1) // beyond the range already: no sum overflows
 		} else if part != "*" {
 			first, last, isRange := strings.Cut(part, "-")
 			if from, err = number(first, lo, hi); err == nil {
@@ -72,12 +75,13 @@ func parseField(field string, lo, hi int) (set, error) {
 	return all, nil
 }
 
+// number reads digits as a number of lo to hi. What is larger than any int counts as the largest.
 func number(s string, lo, hi int) (int, error) {
 	if strings.Trim(s, "0123456789") != "" { // Atoi would take a sign
 		return 0, fmt.Errorf("%q is no number", s)
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0, err
 	}
 	if n < lo || n > hi {

@@ -5,7 +5,9 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,7 +57,8 @@ func parseField(field string, lo, hi int) (set, error) {
 		from, to, step := lo, hi, 1
 		var err error
 		if every, ok := strings.CutPrefix(part, "*/"); ok {
-			step, err = number(every, 1, 1<<30)
+			step, err = number(every, 1, math.MaxInt)
+			step = min(step, hi+1) // beyond the range already: no sum overflows
 		} else if part != "*" {
 			first, last, isRange := strings.Cut(part, "-")
 			if from, err = number(first, lo, hi); err == nil {
@@ -75,12 +78,13 @@ func parseField(field string, lo, hi int) (set, error) {
 	return all, nil
 }
 
+// number reads digits as a number of lo to hi. What is larger than any int counts as the largest.
 func number(s string, lo, hi int) (int, error) {
 	if strings.Trim(s, "0123456789") != "" { // Atoi would take a sign
 		return 0, fmt.Errorf("%q is no number", s)
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0, err
 	}
 	if n < lo || n > hi {
@@ -100,6 +104,9 @@ func (s Schedule) Next(after time.Time) time.Time {
 	// Between two changes of the offset the wall clock is as regular as UTC. So go from change to change.
 	for at.Before(limit) {
 		start, end := at.ZoneBounds()
+		if !end.IsZero() && !end.After(at) { // on the last day of a leap year: golang.org/issue/81583
+			end = at.Truncate(24 * time.Hour).Add(24 * time.Hour)
+		}
 		offset := offsetAt(at)
 		if !s.everyHour && !start.IsZero() {
 			before := offsetAt(start.Add(-1))
@@ -118,7 +125,8 @@ func (s Schedule) Next(after time.Time) time.Time {
 		if w, ok := s.find(wall(at, offset), wall(end, offset)); ok {
 			return w.Add(-offset).In(after.Location())
 		}
-		at = end
+		// Zone files also have bounds that change no offset, at any second.
+		at = end.Add(time.Minute - 1).Truncate(time.Minute)
 	}
 	return time.Time{}
 }

@@ -59,6 +59,18 @@ func TestParsesAllFormats(t *testing.T) {
 		}, {
 			`{"status":500,"path":"/","method":"GET","host":"h","time":"2026-03-01T12:00:00Z"}`,
 			`{"time":"2026-03-01T12:00:00Z","host":"h","method":"GET","path":"/","status":500,"bytes":0}`,
+		}, {
+			`10.0.0.9 - - [01/Jan/2026:00:00:00 +0000] "GET /a HTTP/1.1" 100 1 "" "" 0`,
+			`{"time":"2026-01-01T00:00:00Z","host":"10.0.0.9","method":"GET","path":"/a","status":100,"bytes":1,"duration":0}`,
+		}, {
+			`10.0.0.9 - - [01/Jan/2026:00:00:00 +0000] "GET /a HTTP/1.1" 599 1`,
+			`{"time":"2026-01-01T00:00:00Z","host":"10.0.0.9","method":"GET","path":"/a","status":599,"bytes":1}`,
+		}, {
+			`{"time":"2026-03-01T12:00:00Z","host":"h","method":"GET","path":"/","status":100,"bytes":1,"duration":0}`,
+			`{"time":"2026-03-01T12:00:00Z","host":"h","method":"GET","path":"/","status":100,"bytes":1,"duration":0}`,
+		}, {
+			`{"time":"2026-03-01T12:00:00Z","host":"h","method":"GET","path":"/","status":599}`,
+			`{"time":"2026-03-01T12:00:00Z","host":"h","method":"GET","path":"/","status":599,"bytes":0}`,
 		},
 	}
 	var log strings.Builder
@@ -131,10 +143,13 @@ func TestRefusesWhatIsAlmostRight(t *testing.T) {
 		strings.Replace(good, "10/Oct", "30/Feb", 1),
 		strings.Replace(good, " +0000", "", 1),
 		strings.Replace(good, "GET / HTTP/1.1", "GET /", 1),
+		strings.Replace(good, "GET / HTTP/1.1", "GET / FTP/1.1", 1),
 		strings.Replace(good, "GET / HTTP/1.1", "-", 1),
 		strings.Replace(good, "GET / HTTP/1.1", `\x16\x03\x01`, 1),
 		strings.Replace(good, "GET /", `GET /\q`, 1),
 		strings.Replace(good, "GET /", `GET /\xg0`, 1),
+		strings.Replace(good, "GET /", `GET /\你`, 1),
+		strings.Replace(good, "agent", `\q`, 1),
 		strings.Replace(good, "GET /", "GET ?a=b", 1),
 		strings.Replace(good, "200", "99", 1),
 		strings.Replace(good, "200", "600", 1),
@@ -144,6 +159,10 @@ func TestRefusesWhatIsAlmostRight(t *testing.T) {
 		strings.Replace(good, " 12 ", " 1.5 ", 1),
 		strings.Replace(good, " 12 ", " 99999999999999999999 ", 1),
 		strings.Replace(good, `"agent"`, `"agent`, 1),
+		strings.Replace(good, `agent" 0.5`, `agent\"`, 1), // the string does not end, nor does it below
+		`h - - [10/Oct/2025:13:55:36 +0000] "GET /\" 200 12`,
+		`h - - [10/Oct/2025:13:55:36 +0000] "GET /\`,
+		`h - - [10/Oct/2025:13:55:36 +0000] "GET /\x4`,
 		strings.Replace(good, "0.5", "NaN", 1),
 		strings.Replace(good, "0.5", "Inf", 1),
 		strings.Replace(good, "0.5", "-0.5", 1),
@@ -157,7 +176,10 @@ func TestRefusesWhatIsAlmostRight(t *testing.T) {
 		strings.Replace(object, `"path":"/"`, `"path":""`, 1),
 		strings.Replace(object, `200`, `"200"`, 1),
 		strings.Replace(object, `200`, `200.5`, 1),
-		strings.Replace(object, `200`, `42`, 1),
+		strings.Replace(object, `200`, `99`, 1),
+		strings.Replace(object, `200`, `600`, 1),
+		strings.Replace(object, `"bytes":1`, `"bytes":"x"`, 1),
+		strings.Replace(object, `0.5`, `"0.5"`, 1),
 		strings.Replace(object, `"bytes":1`, `"bytes":-1`, 1),
 		strings.Replace(object, `0.5`, `-0.5`, 1),
 		strings.Replace(object, `T12`, ` 12`, 1),

@@ -36,7 +36,7 @@ func TestPercentilesAreClose(t *testing.T) {
 		{"9 in 10 about 1 ms, 1 in 10 about 5 s", bimodal},
 		{"one line", []int{123_457}},
 		{"1, 2, 3, 4 ms", []int{4000, 1000, 3000, 2000}},
-		{"ten lines", []int{10, 20, 30, 40, 50, 60, 70, 80, 90, 3_600_000_000}},
+		{"ten lines up to 1 h and one of 100,000 s", []int{10, 20, 30, 40, 50, 60, 70, 80, 90, 3_600_000_000, 100_000_000_000}},
 		{"mostly nothing", []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 7}},
 	} {
 		var log strings.Builder
@@ -55,8 +55,9 @@ func TestPercentilesAreClose(t *testing.T) {
 		for i, p := range ps {
 			rank := int(math.Ceil(math.Round(p*float64(len(sorted))*10) / 1000)) // ⌈p/100 · n⌉ without rounding errors
 			want := float64(sorted[rank-1]) / 1e6
-			seconds, _ := got[i][1].(float64)
-			if got[i][0] != p || math.Abs(seconds-want) > want*0.01+1e-12 {
+			seconds, ok := got[i][1].(float64)
+			far := math.Abs(seconds-want) > want*0.01+1e-12 && want <= 3600 // beyond that any number will do
+			if got[i][0] != p || !ok || far {
 				t.Errorf("%s: percentile %v of %d lines: got row %v, want %v s ± 1 %%", tc.name, p, len(sorted), got[i], want)
 			}
 		}

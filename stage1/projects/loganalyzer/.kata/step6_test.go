@@ -7,10 +7,12 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -74,16 +76,25 @@ func TestPrintsJSON(t *testing.T) {
 //kata:zh CSV 有表头；含逗号、引号或换行的值仍是一个值。
 func TestPrintsCSV(t *testing.T) {
 	log := line(`/a,b`) + "\n" + line(`/say\"hi\"`) + "\n" + line(`/two\nlines`) + "\n" + timed("/d", 2_000_000) + "\n"
+	equal := func(got, want string) bool { return got == want }
+	near := func(got, want string) bool { // as numbers, to 1 %
+		g, gerr := strconv.ParseFloat(got, 64)
+		w, werr := strconv.ParseFloat(want, 64)
+		return got == want || gerr == nil && werr == nil && math.Abs(g-w) <= w*0.01
+	}
 	for _, tc := range []struct {
 		args string
+		same func(got, want string) bool
 		want [][]string
 	}{
-		{"top -o csv", [][]string{{"value", "count"}, {"/a,b", "1"}, {"/d", "1"}, {`/say"hi"`, "1"}, {"/two\nlines", "1"}}},
-		{"count -o csv", [][]string{{"class", "count", "bytes"}, {"2xx", "4", "40"}, {"all", "4", "40"}, {"bad", "0", "0"}}},
+		{"top -o csv", equal, [][]string{{"value", "count"}, {"/a,b", "1"}, {"/d", "1"}, {`/say"hi"`, "1"}, {"/two\nlines", "1"}}},
+		{"latency -p 50,99.5 -o csv", near, [][]string{{"percentile", "seconds"}, {"50", "0.01"}, {"99.5", "2"}}},
+		{"count -o csv", equal, [][]string{{"class", "count", "bytes"}, {"2xx", "4", "40"}, {"all", "4", "40"}, {"bad", "0", "0"}}},
 	} {
 		got := run(t, log, strings.Fields(tc.args)...)
 		rows, err := csv.NewReader(strings.NewReader(got.stdout)).ReadAll()
-		if err != nil || !reflect.DeepEqual(rows, tc.want) {
+		same := func(got, want []string) bool { return slices.EqualFunc(got, want, tc.same) }
+		if err != nil || !slices.EqualFunc(rows, tc.want, same) {
 			t.Errorf("%s printed %s(read as %q, %v), want %q", tc.args, got, rows, err, tc.want)
 		}
 	}

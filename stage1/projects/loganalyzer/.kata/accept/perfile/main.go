@@ -294,9 +294,11 @@ type record struct {
 	Duration *float64  `json:"duration,omitempty"`
 }
 
-var escapes = regexp.MustCompile(`\\(?:x[0-9a-fA-F]{2}|.|$)`)
+const escape = `\\(?:x[0-9a-fA-F]{2}|["\\nt])`
 
-// quoted returns what a string in quotes contains, as it is written, and what follows it.
+var escapes, atEscape = regexp.MustCompile(escape), regexp.MustCompile("^" + escape)
+
+// quoted returns what a string in quotes contains, as it is written, and what follows it. All its escapes are known ones.
 func quoted(text []byte) (inside, rest []byte, ok bool) {
 	if len(text) == 0 || text[0] != '"' {
 		return nil, nil, false
@@ -306,6 +308,9 @@ func quoted(text []byte) (inside, rest []byte, ok bool) {
 		case '"':
 			return text[1:i], text[i+1:], true
 		case '\\':
+			if !atEscape.Match(text[i:]) {
+				return nil, nil, false
+			}
 			i++
 		}
 	}
@@ -338,29 +343,22 @@ func parse(text []byte) (r *record, why string) {
 	}
 	inside, rest, ok := quoted(rest)
 	if !ok {
-		return nil, "no request"
+		return nil, "no request, or an escape in it that is none"
 	}
 	request := string(inside)
 	if strings.Contains(request, `\`) {
-		valid := true
 		request = escapes.ReplaceAllStringFunc(request, func(e string) string {
-			switch {
-			case len(e) == 4:
+			switch e[1] {
+			case 'x':
 				v, _ := strconv.ParseUint(e[2:], 16, 8)
 				return string([]byte{byte(v)})
-			case e == `\n`:
+			case 'n':
 				return "\n"
-			case e == `\t`:
+			case 't':
 				return "\t"
-			case e == `\"` || e == `\\`:
-				return e[1:]
 			}
-			valid = false
-			return ""
+			return e[1:]
 		})
-		if !valid {
-			return nil, "an escape that is none"
-		}
 	}
 	words := strings.SplitN(request, " ", 3)
 	if len(words) != 3 || !strings.HasPrefix(words[2], "HTTP/") {

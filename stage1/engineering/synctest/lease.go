@@ -141,7 +141,8 @@ func renew(ctx context.Context, store Store, ttl time.Duration, begun time.Time,
 			return
 		}
 		now, end := time.Now(), begun.Add(ttl)
-		if !now.Before(end) {
+		// Both cases above may be ready, if a slow renewal ended with work.
+		if ctx.Err() != nil || !now.Before(end) {
 			return
 		}
 		call, cancel := context.WithDeadline(ctx, end)

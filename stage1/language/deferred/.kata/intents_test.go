@@ -107,25 +107,13 @@ func TestPanic(t *testing.T) {
 //kata:zh use 中的 runtime.Goexit 会关闭所有资源，并照常结束 goroutine。
 func TestGoexit(t *testing.T) {
 	var l log
-	wentOn := false
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	expectExit(t, "use", func() {
 		deferred.WithResources(func([]io.Closer) error {
 			runtime.Goexit() // as t.FailNow does
 			return nil
 		}, l.open("a"), l.open("b"))
-		wentOn = true
-	}()
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		t.Fatal("use called runtime.Goexit, and 10s later the goroutine has not ended")
-	}
+	})
 	l.expect(t, "use called runtime.Goexit", "a", "b")
-	if wentOn {
-		t.Error("use called runtime.Goexit, and WithResources returned; want the goroutine to end")
-	}
 }
 
 // When an open fails, what was opened before is closed, and nothing else is called.
@@ -148,9 +136,9 @@ func TestOpenFails(t *testing.T) {
 	}
 }
 
-// When an open panics, what was opened before is closed, and the panic goes on.
+// When an open panics or calls runtime.Goexit, what was opened before is closed, and the panic or the exit goes on.
 //
-//kata:zh 打开时发生 panic，关闭此前已打开的，panic 继续。
+//kata:zh 打开时发生 panic 或调用 runtime.Goexit，关闭此前已打开的，panic 或退出照常继续。
 func TestOpenPanics(t *testing.T) {
 	value := &struct{ s string }{"the value"}
 	var l log
@@ -163,11 +151,19 @@ func TestOpenPanics(t *testing.T) {
 		t.Errorf("the open of c panicked with %p, WithResources panicked with %v, want the same value", value, got)
 	}
 	l.expect(t, "the open of c panicked", "a", "b")
+
+	l = log{}
+	expectExit(t, "the open of b", func() {
+		deferred.WithResources(func([]io.Closer) error { return nil },
+			l.open("a"),
+			func() (io.Closer, error) { runtime.Goexit(); return nil, nil })
+	})
+	l.expect(t, "the open of b called runtime.Goexit", "a")
 }
 
-// When a Close panics, the others are closed all the same, and the panic goes on.
+// When a Close panics or calls runtime.Goexit, the others are closed all the same, and the panic or the exit goes on.
 //
-//kata:zh 某个 Close 发生 panic，其余资源照样关闭，panic 继续。
+//kata:zh 某个 Close 发生 panic 或调用 runtime.Goexit，其余资源照样关闭，panic 或退出照常继续。
 func TestClosePanics(t *testing.T) {
 	value := &struct{ s string }{"the value"}
 	l := log{closePanic: map[string]any{"b": value}}
@@ -178,6 +174,12 @@ func TestClosePanics(t *testing.T) {
 		t.Errorf("the Close of b panicked with %p, WithResources panicked with %v, want the same value", value, got)
 	}
 	l.expect(t, "the Close of b panicked", "a", "b", "c")
+
+	l = log{closeExit: "c"}
+	expectExit(t, "the Close of c", func() {
+		deferred.WithResources(func([]io.Closer) error { return nil }, l.open("a"), l.open("b"), l.open("c"))
+	})
+	l.expect(t, "the Close of c called runtime.Goexit", "a", "b", "c")
 }
 
 // use may change the slice: what was opened is closed, and not what it left there.
@@ -202,6 +204,7 @@ type log struct {
 	opened, closed []string
 	closeErr       map[string]error
 	closePanic     map[string]any
+	closeExit      string // the Close of this one calls runtime.Goexit
 }
 
 func (l *log) open(name string) func() (io.Closer, error) {
@@ -231,7 +234,30 @@ func (r *resource) Close() error {
 	if v := r.log.closePanic[r.name]; v != nil {
 		panic(v)
 	}
+	if r.log.closeExit == r.name {
+		runtime.Goexit()
+	}
 	return r.log.closeErr[r.name]
+}
+
+// expectExit runs f, in which who calls runtime.Goexit, in a goroutine that has to end by that.
+func expectExit(t *testing.T, who string, f func()) {
+	t.Helper()
+	wentOn := false
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+		wentOn = true
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%s called runtime.Goexit, and 10s later the goroutine has not ended", who)
+	}
+	if wentOn {
+		t.Errorf("%s called runtime.Goexit, and WithResources returned; want the goroutine to end", who)
+	}
 }
 
 // recovered returns the value that f panics with, or nil.

@@ -75,6 +75,8 @@ func TestPrefixIsAValue(t *testing.T) {
 		{"abc.With(x)", x, "[a][b][c][x] m"},
 		{"abc.With(y)", y, "[a][b][c][y] m"},
 		{"a copy of abc, With(z)", copied, "[a][b][c][z] m"},
+		{`Prefix{}.With("")`, zero.With(""), "[] m"},
+		{`a.With("")`, a.With(""), "[a][] m"},
 	} {
 		if got := c.p.Apply("m"); got != c.want {
 			t.Errorf("%s: in the end, Apply(m) = %q, want %q", c.made, got, c.want)
@@ -105,6 +107,12 @@ func TestNotifyAllStaysOne(t *testing.T) {
 	methods.Prefixed(n, methods.Prefix{}).NotifyAll("a", "b", "c")
 	if got, want := fmt.Sprint(n.calls), "[NotifyAll[a b c]]"; got != want {
 		t.Errorf("Prefixed(n, Prefix{}).NotifyAll(a, b, c): n saw the calls %s, want %s", got, want)
+	}
+
+	n = &fake{}
+	methods.Prefixed(n, methods.Prefix{}.With("api")).NotifyAll()
+	if got, want := fmt.Sprint(n.calls), "[NotifyAll[]]"; got != want {
+		t.Errorf("Prefixed(n, [api]).NotifyAll(): n saw the calls %s, want %s", got, want)
 	}
 }
 

@@ -22,6 +22,8 @@ type strictStore struct {
 	t    *testing.T
 	next func(n int) (takes time.Duration, err error) // the n-th Renew, from 0
 
+	stubborn bool // grants what its context has ended
+
 	calls       int
 	busy, given bool
 	begun       time.Time // the last successful Renew
@@ -60,6 +62,9 @@ func (s *strictStore) Renew(ctx context.Context, got time.Duration) error {
 	case <-time.After(takes):
 	case <-ctx.Done():
 		time.Sleep(time.Millisecond) // "soon"
+		if s.stubborn {
+			return nil // and nobody may count on it
+		}
 		return ctx.Err()
 	}
 	if err != nil {
@@ -98,16 +103,17 @@ func (s *strictStore) Release(ctx context.Context) error {
 // scenario runs Keep with work that lasts so long, and stays a little longer
 // when its context ends.
 type scenario struct {
-	next   func(n int) (time.Duration, error)
-	lasts  time.Duration
-	lately time.Duration // work needs that long to notice the end of its context
-	cancel time.Duration // when ctx is cancelled; 0: never
-	lost   time.Duration // when the lease is lost; 0: never
+	next     func(n int) (time.Duration, error)
+	lasts    time.Duration
+	stubborn bool
+	lately   time.Duration // work needs that long to notice the end of its context
+	cancel   time.Duration // when ctx is cancelled; 0: never
+	lost     time.Duration // when the lease is lost; 0: never
 }
 
 func (c scenario) run(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &strictStore{t: t, next: c.next}
+		s := &strictStore{t: t, next: c.next, stubborn: c.stubborn}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		if c.cancel > 0 {
@@ -194,6 +200,33 @@ func TestLostAfterCancel(t *testing.T) {
 
 func TestWorkReturnsDuringARenewal(t *testing.T) {
 	scenario{next: after(1, 24*time.Hour, nil), lasts: ttl * 2 / 3}.run(t)
+}
+
+func TestGrantedTooLate(t *testing.T) {
+	scenario{next: after(1, 24*time.Hour, nil), stubborn: true, lasts: time.Hour, lost: ttl, lately: time.Minute}.run(t)
+}
+
+func TestErrorOfWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		errWork := errors.New("no paper")
+		s := &strictStore{t: t, next: always(0, nil)}
+		if err := Keep(t.Context(), s, ttl, func(context.Context) error { return errWork }); !errors.Is(err, errWork) {
+			t.Errorf("Keep = %v, want %v", err, errWork)
+		}
+	})
+}
+
+func TestTooShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		called := func(context.Context) error { t.Error("called"); return nil }
+		s := &strictStore{t: t, next: always(0, nil)}
+		if err := Keep(t.Context(), s, MinTTL-1, called); !errors.Is(err, ErrShort) {
+			t.Errorf("Keep = %v, want %v", err, ErrShort)
+		}
+		if err := Retry(t.Context(), Policy{1, MinDelay - 1, MinDelay}, called); !errors.Is(err, ErrShort) {
+			t.Errorf("Retry = %v, want %v", err, ErrShort)
+		}
+	})
 }
 
 func TestNothingWithoutALease(t *testing.T) {

@@ -138,6 +138,7 @@ type store struct {
 	overlaps int
 	renewals []time.Duration
 	releases []time.Duration
+	odd      []time.Duration // what Renew was asked for instead of ttl
 }
 
 type answer func(context.Context) error
@@ -150,6 +151,13 @@ func hangs(ctx context.Context) error {
 	<-ctx.Done()
 	time.Sleep(time.Second)
 	return ctx.Err()
+}
+
+// grantsLate is granted a second after its context has ended, or the lease.
+func grantsLate(ctx context.Context) error {
+	_ = sleep(ctx, ttl)
+	time.Sleep(time.Second)
+	return nil
 }
 
 func slow(d time.Duration) answer {
@@ -175,9 +183,12 @@ func (s *store) enter(log *[]time.Duration) (n int, leave func()) {
 	}
 }
 
-func (s *store) Renew(ctx context.Context, _ time.Duration) error {
+func (s *store) Renew(ctx context.Context, asked time.Duration) error {
 	n, leave := s.enter(&s.renewals)
 	defer leave()
+	if asked != ttl {
+		s.odd = append(s.odd, asked)
+	}
 	return s.answers[min(n, len(s.answers)-1)](ctx)
 }
 
@@ -223,6 +234,9 @@ func TestLeaseIsKept(t *testing.T) {
 		err := lease.Keep(t.Context(), s, ttl, func(ctx context.Context) error { return sleep(ctx, 10*ttl+time.Second/2) })
 
 		s.wantReleased(t, err, nil, 10*ttl+time.Second/2)
+		if len(s.odd) != 0 {
+			t.Errorf("renewals for %v, want all for %v", s.odd, ttl)
+		}
 		wantAt(t, "first renewal", s.renewals[0], 0)
 		for i := range s.renewals[1:] {
 			wantWithin(t, fmt.Sprintf("renewal %d after the one before", i+1), s.renewals[i+1]-s.renewals[i], ttl/4, ttl/2)
@@ -288,6 +302,20 @@ func TestLeaseIsLost(t *testing.T) {
 
 		s.wantLost(t, err, end)
 		wantAt(t, "lease ended", end, s.renewals[1]+ttl)
+	})
+}
+
+func TestLostForGood(t *testing.T) {
+	bubble(t, "whatever a renewal says later", func(t *testing.T) {
+		s := newStore(granted, grantsLate)
+		err := lease.Keep(t.Context(), s, ttl, func(ctx context.Context) error {
+			<-ctx.Done()
+			time.Sleep(ttl)
+			return nil
+		})
+		time.Sleep(2 * ttl) // no call may come now, either
+
+		s.wantLost(t, err, ttl)
 	})
 }
 

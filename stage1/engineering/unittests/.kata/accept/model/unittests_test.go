@@ -92,7 +92,7 @@ func TestAgainstTheModel(t *testing.T) {
 			i := r.IntN(2)
 			cart, m := carts[i], models[i]
 			var got, want error
-			switch r.IntN(9) {
+			switch r.IntN(10) {
 			case 0, 1, 2, 3:
 				sku := pick(r, "free", "one", "three", "five", "dear")
 				n := pick(r, -1, 0, 1, 2, 9, 10, 10, 90, 100)
@@ -128,6 +128,8 @@ func TestAgainstTheModel(t *testing.T) {
 					m.coupon = code
 				}
 			case 8:
+				got, want = cart.Add("debt", -1, 1), unittests.ErrPrice
+			case 9:
 				now = now.Add(time.Hour)
 			}
 			if !errors.Is(got, want) {

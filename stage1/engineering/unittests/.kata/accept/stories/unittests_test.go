@@ -93,6 +93,7 @@ func TestBadCallsChangeNothing(t *testing.T) {
 	c.wants(ErrPrice, c.Add("y", -1, 1))
 	c.wants(ErrSKU, c.Remove("y", 1))
 	c.wants(ErrQuantity, c.Remove("x", 3))
+	c.wants(ErrQuantity, c.Remove("x", 0))
 	c.wants(ErrCoupon, c.Apply("ten"))
 
 	c.says(200, 20, 500, Line{"x", 100, 2, 200})

@@ -79,6 +79,9 @@ func Keep(ctx context.Context, store Store, ttl time.Duration, work func(context
 	for {
 		select {
 		case <-next.C:
+			if !time.Now().Before(begun.Add(ttl)) {
+				continue
+			}
 			renewed, start = make(chan error, 1), time.Now()
 			var call context.Context
 			call, cancel = context.WithDeadline(context.WithoutCancel(ctx), begun.Add(ttl))
@@ -102,8 +105,11 @@ func Keep(ctx context.Context, store Store, ttl time.Duration, work func(context
 			return errors.Join(ErrLost, <-worked)
 		case err := <-worked:
 			cancel()
-			if renewed != nil {
-				<-renewed
+			if renewed != nil && <-renewed == nil && time.Now().Before(begun.Add(ttl)) {
+				begun = start
+			}
+			if !time.Now().Before(begun.Add(ttl)) {
+				return errors.Join(ErrLost, err)
 			}
 			return errors.Join(err, store.Release(context.WithoutCancel(ctx)))
 		}

@@ -81,7 +81,7 @@ func Keep(ctx context.Context, store Store, ttl time.Duration, work func(context
 	err := work(working)
 	stop()
 	wg.Wait()
-	if k.lost {
+	if k.lost || k.left() <= 0 {
 		return ErrLost
 	}
 	return errors.Join(err, store.Release(context.WithoutCancel(ctx)))
@@ -123,16 +123,19 @@ func (k *keeper) left() time.Duration {
 }
 
 func (k *keeper) renew(ctx context.Context) {
-	for sleep(ctx, time.Until(k.next)) && k.left() > 0 {
+	for sleep(ctx, time.Until(k.next)) && ctx.Err() == nil && k.left() > 0 {
 		start := time.Now()
 		call, cancel := context.WithDeadline(ctx, k.end)
 		err := k.store.Renew(call, k.ttl)
 		cancel()
-		if err == nil {
-			k.prolong(start)
-		} else {
+		if err != nil {
 			k.next = time.Now().Add(k.ttl / 8)
+			continue
 		}
+		if k.left() <= 0 {
+			return
+		}
+		k.prolong(start)
 	}
 }
 

@@ -91,6 +91,9 @@ func renew(ctx context.Context, store Store, ttl time.Duration, begun time.Time,
 		case <-ctx.Done():
 			return
 		}
+		if ctx.Err() != nil {
+			return
+		}
 		now, end := time.Now(), begun.Add(ttl)
 		if !now.Before(end) {
 			lost()
@@ -100,6 +103,9 @@ func renew(ctx context.Context, store Store, ttl time.Duration, begun time.Time,
 		switch {
 		case err != nil:
 			next = time.Now().Add(ttl / 12)
+		case !time.Now().Before(end):
+			lost()
+			return
 		default:
 			begun = now
 			next = begun.Add(ttl / 3)

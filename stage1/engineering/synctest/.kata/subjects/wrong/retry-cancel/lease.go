@@ -91,7 +91,7 @@ func renew(ctx context.Context, store Store, ttl time.Duration, begun time.Time,
 			return
 		}
 		now, end := time.Now(), begun.Add(ttl)
-		if !now.Before(end) {
+		if ctx.Err() != nil || !now.Before(end) {
 			return
 		}
 		call, cancel := context.WithDeadline(ctx, end)

@@ -65,6 +65,15 @@ func TestModel(t *testing.T) {
 	if n != len(model) {
 		t.Fatalf("after 30,000 random calls: All() yields %d keys, want %d", n, len(model))
 	}
+
+	zeros := hashmap.New[float64, string]()
+	zeros.Set(0, "plus")
+	zeros.Set(math.Copysign(0, -1), "minus")
+	for key, value := range zeros.All() {
+		if zeros.Len() != 1 || value != "minus" || !math.Signbit(key) {
+			t.Fatalf("Set(+0, plus), Set(-0, minus): Len() = %d, All() yields %v with %s, want one key, -0 with minus, as in a built-in map", zeros.Len(), key, value)
+		}
+	}
 }
 
 // The map grows a little at a time: no New and no Set allocates more than 64 KiB on the way to a million keys.
@@ -133,6 +142,27 @@ func TestCollide(t *testing.T) {
 		}
 		release()
 	}
+
+	// They cost nothing once they are gone: here they come and go, a run of them for each hash, and one of each stays.
+	const same, rounds = 800, 24
+	defer guard(fmt.Sprintf("%d runs of %d keys with the same hash, set and deleted", rounds, same))()
+	before := heap()
+	m := hashmap.NewHash[int, int](func(k int) uint64 { return mixed(k / same) })
+	for first := 0; first < rounds*same; first += same {
+		for k := range same {
+			m.Set(first+k, k)
+		}
+		for k := range same - 1 {
+			m.Delete(first + k)
+		}
+	}
+	if got := m.Len(); got != rounds {
+		t.Fatalf("%d runs of %d keys with the same hash set, and all but one of each deleted: Len() = %d, want %d", rounds, same, got, rounds)
+	}
+	if kept := heap() - before; kept > mostKept(same+rounds) {
+		t.Fatalf("%d runs of %d keys with the same hash set, and all but one of each deleted before the next: the map keeps %d KiB, want at most %d", rounds, same, kept>>10, mostKept(same+rounds)>>10)
+	}
+	runtime.KeepAlive(m)
 }
 
 // Deleted keys do not slow look-ups down, though they had the same hash as the key that is looked up.

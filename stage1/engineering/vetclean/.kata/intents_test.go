@@ -302,6 +302,18 @@ func TestReport(t *testing.T) {
 		t.Fatalf("the report is\n%s\nwant\n%s", got, once)
 	}
 
+	c = vetclean.New(open(func(context.Context, string) (io.ReadCloser, error) { return text("tea 3\ntea -3\ncoffee 0\n"), nil }), time.Minute)
+	if err := c.Load(t.Context(), "north"); err != nil {
+		t.Fatalf("Load of tea 3, tea -3, coffee 0 = %v", err)
+	}
+	if got, want := report(t, c), "coffee 0\ntea    0\n"; got != want {
+		t.Fatalf("after Load of tea 3, tea -3, coffee 0 the report is\n%s\nwant a line for each product, also if its total is 0:\n%s", got, want)
+	}
+
+	c = fresh()
+	if err := c.Load(t.Context(), "north"); err != nil {
+		t.Fatalf("Load(north) = %v", err)
+	}
 	errFull := errors.New("disk full")
 	if err := c.Report(writeFunc(func([]byte) (int, error) { return 0, errFull })); !errors.Is(err, errFull) {
 		t.Fatalf("Report to a writer that fails = %v, want its error %v", err, errFull)

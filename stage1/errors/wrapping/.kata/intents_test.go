@@ -126,6 +126,18 @@ func TestWrappedDriver(t *testing.T) {
 	deep := &kvdb.Error{Op: "get", Key: "user/u1", Err: fmt.Errorf("page 7: %w", kvdb.ErrNoKey)}
 	_, err := wrapping.NewRepo(fail(kvdb.Open(), "get", deep)).Find(t.Context(), "u1")
 	expectIs(t, "Find", deep, err, wrapping.ErrNotFound, "ErrNotFound")
+
+	// The driver's own errors may stand around and beside the one that tells.
+	other := &kvdb.Error{Op: "insert", Key: "user/u1", Err: errors.New("replica is slow")}
+	for _, driver := range []error{
+		&kvdb.Error{Op: "insert", Key: "user/u1", Err: taken},
+		&kvdb.Error{Op: "insert", Key: "user/u1", Err: fmt.Errorf("retry 2: %w", taken)},
+		errors.Join(other, taken),
+		fmt.Errorf("two replicas: %w, %w", other, errors.Join(errors.New("shard 3"), taken)),
+	} {
+		err := wrapping.NewRepo(fail(kvdb.Open(), "insert", driver)).Create(t.Context(), ada)
+		expectIs(t, "Create", driver, err, wrapping.ErrExists, "ErrExists")
+	}
 }
 
 // Nothing that the driver returned can be reached by errors.Is or errors.As.
@@ -292,6 +304,29 @@ func TestRollback(t *testing.T) {
 	if err := run("u1", map[string]error{"commit": commit}); strings.Contains(fmt.Sprint(err), kvdb.ErrTxDone.Error()) {
 		t.Errorf("Rename, the commit fails: the transaction is over, yet a rollback of it is reported: %v", err)
 	}
+
+	for _, c := range []struct{ name, id, to, broken string }{
+		{"Rename that works", "u1", "Grace", ""},
+		{"Rename to no name", "u1", "", ""},
+		{"Rename of a missing user to no name", "nobody", "", ""},
+		{"Rename of a missing user", "nobody", "Grace", ""},
+		{"Rename, the write fails", "u1", "Grace", "tx put"},
+		{"Rename, the commit fails", "u1", "Grace", "commit"},
+	} {
+		calls := map[string]int{}
+		db := store("")
+		db.Fault = func(op, _ string) error {
+			calls[op]++
+			if op == c.broken {
+				return &kvdb.Error{Op: op, Err: errDisk}
+			}
+			return nil
+		}
+		rename(c.id, c.to)(db)
+		if begun, ended := calls["begin"], calls["commit"]+calls["rollback"]; begun != ended {
+			t.Errorf("%s: %d transactions begun, %d ended by a commit or a rollback", c.name, begun, ended)
+		}
+	}
 }
 
 // The message is `<operation> user "<id>": <cause>`: the operation once, the user once, the driver's words only where the storage failed.
@@ -307,6 +342,7 @@ func TestMessage(t *testing.T) {
 		"Create of a user without a name":       `create user "u2": name: is empty`,
 		"Create, the store fails":               `create user "u2": storage failed: ` + diskFull("insert"),
 		"Rename of a missing user":              `rename user "nobody": not found`,
+		"Rename of no id":                       `rename user "": not found`,
 		"Rename to no name":                     `rename user "u1": name: is empty`,
 		"Rename, begin fails":                   `rename user "u1": storage failed: ` + diskFull("begin"),
 		"Rename, the read fails":                `rename user "u1": storage failed: ` + diskFull("tx get"),
@@ -390,6 +426,7 @@ func failures() []failure {
 		{"Create of a user without a name", "", create(wrapping.User{ID: "u2", Email: "a@b"}), "create", "u2", wrapping.ErrInvalid},
 		{"Create, the store fails", "insert", create(grace), "create", "u2", wrapping.ErrStorage},
 		{"Rename of a missing user", "", rename("nobody", "Grace"), "rename", "nobody", wrapping.ErrNotFound},
+		{"Rename of no id", "", rename("", "Grace"), "rename", "", wrapping.ErrNotFound},
 		{"Rename to no name", "", rename("u1", ""), "rename", "u1", wrapping.ErrInvalid},
 		{"Rename, begin fails", "begin", rename("u1", "Grace"), "rename", "u1", wrapping.ErrStorage},
 		{"Rename, the read fails", "tx get", rename("u1", "Grace"), "rename", "u1", wrapping.ErrStorage},

@@ -125,6 +125,12 @@ func TestValues(t *testing.T) {
 	if got, err := loaded.Int("x"); got != -7 || err != nil {
 		t.Errorf(`Int("x") = %d, %v, want -7, nil`, got, err)
 	}
+	const notes = "  # note\n\t#x\na=1"
+	if f, err := settings.Parse(notes); err != nil {
+		t.Errorf("Parse(%q) = %v, want nil", notes, err)
+	} else if got, err := f.Get("a"); got != "1" || err != nil {
+		t.Errorf(`Parse(%q), Get("a") = %q, %v, want "1", nil`, notes, got, err)
+	}
 	if empty, err := settings.Parse(""); err != nil || empty == nil {
 		t.Errorf(`Parse("") = %v, %v, want an empty file, nil`, empty, err)
 	}

@@ -30,6 +30,14 @@ func TestIdentical(t *testing.T) {
 	for _, l := range append(samples(), randomLines(2000)...) {
 		expectLine(t, l, l.append(nil))
 	}
+	// Errors that have no plain text by Error: fmt knows what to do with each.
+	for _, err := range []error{
+		(*pathError)(nil), &pathError{"/etc/motd"}, panicError{}, formatError{"disk full"},
+		fmt.Errorf("open: %w", formatError{"disk full"}),
+	} {
+		l := newLine(inputs.time, inputs.level, "odd error", "err", err, "after", true)
+		expectLine(t, l, l.append(nil))
+	}
 }
 
 // What dst held stays in front of the line, and a dst with room is extended in place.
@@ -333,6 +341,9 @@ func samples() []line {
 	for _, s := range []string{"a b", "a=b", `say "hi"`, `back\slash`, "tab\t", "line\nbreak", "\x7f", "\xff", "a\xc3", "日本語", "日本 語", "\ufffd", "\u200b", "\u00a0", "é", "😀", "\U000e0001", "\u2028", "<nil>", "-", "'"} {
 		lines = append(lines, newLine(in.time, escape.Info, s, "value", s, "err", errors.New(s)))
 	}
+	for _, key := range []string{"", "a b", "k=v", `"q"`, `back\slash`, "ключ\n", "\xff"} {
+		lines = append(lines, newLine(in.time, escape.Info, "key", key, in.text, "", nil))
+	}
 	many := []any{}
 	for i := range 60 {
 		many = append(many, fmt.Sprint("key", i), int64(i)*in.int)
@@ -403,6 +414,21 @@ func expectLine(t *testing.T, l line, got []byte) {
 	from := max(0, i-40)
 	t.Fatalf("%s\ndiffers from Old at byte %d:\n got …%.100q\nwant …%.100q", l, i, got[from:], l.want[from:])
 }
+
+// pathError reads its receiver: on a nil pointer, Error panics.
+type pathError struct{ path string }
+
+func (e *pathError) Error() string { return "no such file: " + e.path }
+
+type panicError struct{}
+
+func (panicError) Error() string { panic("no text for this one") }
+
+// formatError has another text for package fmt.
+type formatError struct{ text string }
+
+func (e formatError) Error() string                 { return e.text }
+func (e formatError) Format(s fmt.State, verb rune) { fmt.Fprintf(s, "%%%c of %s", verb, e.text) }
 
 // writer keeps a copy of every Write, and fails if it has an error.
 type writer struct {

@@ -2,6 +2,7 @@
 package escape
 
 import (
+	"fmt"
 	"io"
 	"math"
 	"strconv"
@@ -71,7 +72,20 @@ func Err(key string, value error) Field {
 	if value == nil {
 		return String(key, "<nil>")
 	}
-	return String(key, value.Error())
+	return String(key, errorText(value))
+}
+
+// errorText returns what fmt.Sprint makes of err, without its cost where it is the plain text of Error.
+func errorText(err error) (s string) {
+	if _, ok := err.(fmt.Formatter); ok {
+		return fmt.Sprint(err)
+	}
+	defer func() {
+		if recover() != nil { // a nil pointer as receiver, most of the time; fmt has words for it
+			s = fmt.Sprint(err)
+		}
+	}()
+	return err.Error()
 }
 
 // Append appends the line that Old returns for the same arguments to dst and returns the extended slice.

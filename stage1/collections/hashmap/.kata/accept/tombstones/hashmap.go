@@ -1,5 +1,5 @@
 // Package hashmap hashes extendibly, with a byte of each hash beside the slots, as Swiss tables do. A deleted slot is
-// marked, and a table is laid out anew once it has more marks than half its keys. A range copies all keys first.
+// marked, and a table is put in order, in its place, once it has more marks than half its keys. A range copies all keys first.
 package hashmap
 
 import (
@@ -10,6 +10,7 @@ import (
 const (
 	empty   = 0
 	deleted = 1
+	moving  = 2    // while a table is put in order
 	taken   = 0x80 // and seven bits of the hash
 	maxSize = 1024
 )
@@ -20,12 +21,15 @@ type Map[K comparable, V any] struct {
 	dir    []*table[K, V]
 	bits   uint
 	length int
-	era    *byte // another one after each Clear
+	sparse *table[K, V] // tables that have lost nearly all their keys; the next Sets make them smaller
+	era    *byte        // another one after each Clear
 }
 
 type table[K comparable, V any] struct {
 	bits       uint
 	live, dead int
+	listed     bool
+	sparse     *table[K, V]
 	marks      []byte
 	slots      []pair[K, V]
 }
@@ -98,7 +102,58 @@ func (m *Map[K, V]) move(t *table[K, V], to func(h uint64) *table[K, V]) {
 func (m *Map[K, V]) relay(t *table[K, V], size int) {
 	fresh := newTable[K, V](t.bits, size)
 	m.move(t, func(uint64) *table[K, V] { return fresh })
-	*t = *fresh
+	t.live, t.dead, t.marks, t.slots = fresh.live, 0, fresh.marks, fresh.slots
+}
+
+// tidy lays the keys of t out anew without other slots: each goes to the first slot from where its hash
+// points that is not settled, and what it finds there goes on from its own place.
+func (m *Map[K, V]) tidy(t *table[K, V]) {
+	for i := range t.marks {
+		if t.marks[i] == deleted {
+			t.marks[i] = empty
+		} else if t.marks[i] >= taken {
+			t.marks[i] = moving
+		}
+	}
+	mask := len(t.slots) - 1
+	for i := range t.marks {
+		for t.marks[i] == moving {
+			h := m.hash(t.slots[i].key)
+			j := int(h>>7) & mask
+			for t.marks[j] >= taken {
+				j = (j + 1) & mask
+			}
+			if t.marks[j] == empty {
+				t.marks[i] = empty
+			}
+			t.slots[i], t.slots[j] = t.slots[j], t.slots[i]
+			t.marks[j] = mark(h)
+		}
+	}
+	t.dead = 0
+}
+
+// list puts a table on the list of the sparse ones.
+func (m *Map[K, V]) list(t *table[K, V]) {
+	if len(t.slots) > 8 && t.live < len(t.slots)/8 && !t.listed {
+		t.listed, t.sparse, m.sparse = true, m.sparse, t
+	}
+}
+
+// shrink makes one of the sparse tables smaller, if it still is.
+func (m *Map[K, V]) shrink() {
+	t := m.sparse
+	if t == nil {
+		return
+	}
+	m.sparse, t.sparse, t.listed = t.sparse, nil, false
+	if t.live < len(t.slots)/8 {
+		size := 8
+		for size < 2*t.live {
+			size *= 2
+		}
+		m.relay(t, size)
+	}
 }
 
 // Get returns the value of key.
@@ -116,13 +171,14 @@ func (m *Map[K, V]) Set(key K, value V) {
 	h := m.hash(key)
 	t := m.dir[h>>(64-m.bits)]
 	if i := t.find(h, key); i >= 0 {
-		t.slots[i].value = value
+		t.slots[i] = pair[K, V]{key, value}
 		return
 	}
+	m.shrink()
 	for 8*(t.live+t.dead) >= 7*len(t.slots) {
 		switch {
 		case t.dead > t.live/2:
-			m.relay(t, len(t.slots))
+			m.tidy(t)
 		case len(t.slots) < maxSize || !m.split(t, h):
 			m.relay(t, 2*len(t.slots))
 		}
@@ -152,6 +208,8 @@ func (m *Map[K, V]) split(t *table[K, V], h uint64) bool {
 	for i := first; i < first+1<<width; i++ {
 		m.dir[i] = half(i << (64 - m.bits))
 	}
+	m.list(halves[0])
+	m.list(halves[1])
 	return true
 }
 
@@ -175,8 +233,9 @@ func (m *Map[K, V]) Delete(key K) bool {
 		}
 	}
 	if t.dead > 64 && t.dead > t.live/2 {
-		m.relay(t, len(t.slots))
+		m.tidy(t)
 	}
+	m.list(t)
 	return true
 }
 
@@ -218,5 +277,6 @@ func (m *Map[K, V]) All() iter.Seq2[K, V] {
 // Clear removes every key.
 func (m *Map[K, V]) Clear() {
 	m.dir, m.bits, m.length = []*table[K, V]{newTable[K, V](0, 8)}, 0, 0
+	m.sparse = nil
 	m.era = new(byte)
 }

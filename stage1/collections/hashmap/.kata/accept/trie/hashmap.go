@@ -18,12 +18,16 @@ type Map[K comparable, V any] struct {
 	hash func(K) uint64
 	root *node[K, V]
 	n    int
+	// loose are leaves with much more room than entries. Delete must not allocate: the next Sets move them.
+	loose *node[K, V]
 }
 
 // node is a leaf, or has children.
 type node[K comparable, V any] struct {
 	children *[1 << bits]*node[K, V]
 	leaf     []entry[K, V]
+	isLoose  bool
+	loose    *node[K, V] // the next one
 }
 
 type entry[K comparable, V any] struct {
@@ -73,10 +77,14 @@ func (m *Map[K, V]) Get(key K) (value V, ok bool) {
 func (m *Map[K, V]) Set(key K, value V) {
 	h := m.hash(key)
 	if e := m.find(h, key); e != nil {
-		e.value = value
+		e.key, e.value = key, value
 		return
 	}
 	m.n++
+	if n := m.loose; n != nil {
+		m.loose, n.loose, n.isLoose = n.loose, nil, false
+		n.leaf = slices.Clone(n.leaf)
+	}
 	m.root.add(entry[K, V]{h, key, value}, 0)
 }
 
@@ -105,7 +113,7 @@ func (n *node[K, V]) child(h uint64, level int) *node[K, V] {
 
 // Delete removes key.
 func (m *Map[K, V]) Delete(key K) bool {
-	if !m.root.remove(m.hash(key), key, 0) {
+	if !m.remove(m.root, m.hash(key), key, 0) {
 		return false
 	}
 	m.n--
@@ -113,17 +121,20 @@ func (m *Map[K, V]) Delete(key K) bool {
 }
 
 // remove drops children that have become empty on the way back.
-func (n *node[K, V]) remove(h uint64, key K, level int) bool {
+func (m *Map[K, V]) remove(n *node[K, V], h uint64, key K, level int) bool {
 	if n.children == nil {
 		i := slices.IndexFunc(n.leaf, func(e entry[K, V]) bool { return e.hash == h && e.key == key })
 		if i < 0 {
 			return false
 		}
 		n.leaf = slices.Delete(n.leaf, i, i+1)
+		if cap(n.leaf) > leafSize && len(n.leaf) < cap(n.leaf)/8 && !n.isLoose {
+			m.loose, n.loose, n.isLoose = n, m.loose, true
+		}
 		return true
 	}
 	c := &n.children[index(h, level)]
-	if *c == nil || !(*c).remove(h, key, level+1) {
+	if *c == nil || !m.remove(*c, h, key, level+1) {
 		return false
 	}
 	if (*c).children == nil && len((*c).leaf) == 0 {
@@ -154,7 +165,7 @@ func (m *Map[K, V]) All() iter.Seq2[K, V] {
 					if now == nil {
 						continue
 					}
-					e.value = now.value
+					e.key, e.value = now.key, now.value
 				}
 				if !yield(e.key, e.value) || m.root != root {
 					return
@@ -183,5 +194,5 @@ func (m *Map[K, V]) at(h uint64) ([]entry[K, V], int) {
 
 // Clear removes every key.
 func (m *Map[K, V]) Clear() {
-	m.root, m.n = new(node[K, V]), 0
+	m.root, m.n, m.loose = new(node[K, V]), 0, nil
 }

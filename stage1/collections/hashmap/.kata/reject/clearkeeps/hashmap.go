@@ -22,6 +22,7 @@ type Map[K comparable, V any] struct {
 	depth  int
 	n      int
 	clears int
+	next   int // the place in dir that tend looked at last
 }
 
 // table has the entries whose hashes begin with the same depth bits. It is open addressed, with
@@ -67,9 +68,10 @@ func (m *Map[K, V]) Set(key K, value V) {
 	h := m.hashOf(key)
 	t := m.table(h)
 	if i, ok := t.find(h, key); ok {
-		t.slots[i].value = value
+		t.slots[i].key, t.slots[i].value = key, value // of equal keys the last stays, as with +0 and -0 in a built-in map
 		return
 	}
+	m.tend()
 	for t.full() {
 		m.makeRoom(t, h)
 		t = m.table(h)
@@ -130,7 +132,7 @@ func (m *Map[K, V]) refresh(e *slot[K, V]) bool {
 	t := m.table(e.hash)
 	i, ok := t.find(e.hash, e.key)
 	if ok {
-		e.value = t.slots[i].value
+		e.key, e.value = t.slots[i].key, t.slots[i].value
 	}
 	return ok
 }
@@ -155,7 +157,7 @@ func (m *Map[K, V]) reset() {
 // good enough for the directory, which looks at the first, and for the tables, which look at the last.
 func (m *Map[K, V]) hashOf(key K) uint64 {
 	h := m.hash(key)
-	// The finalizer of MurmurHash3. It is a bijection: hashes that differ go on differing.
+	// The finalizer of MurmurHash3. It is a bijection, but for the lowest bit, which is spent below.
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd
 	h ^= h >> 33
@@ -171,7 +173,7 @@ func (m *Map[K, V]) table(h uint64) *table[K, V] {
 // makeRoom splits t, the table of hash h, or doubles it where it is small or cannot be split.
 func (m *Map[K, V]) makeRoom(t *table[K, V], h uint64) {
 	if len(t.slots) < tableSlots || t.depth == m.depth && !m.doubleDir() {
-		t.double()
+		t.resize(2 * len(t.slots))
 		return
 	}
 	// The directory leads to t from a run of places, the second half of which will lead to the sibling.
@@ -193,6 +195,21 @@ func (m *Map[K, V]) makeRoom(t *table[K, V], h uint64) {
 	for i := first + half; i < first+2*half; i++ {
 		m.dir[i] = sibling
 	}
+}
+
+// tend makes a table smaller that has lost nearly all its keys. Delete must not allocate, so Set does it: one table
+// for each new key, in turn, for no call may do much. The directory is small against the keys and soon gone through.
+func (m *Map[K, V]) tend() {
+	m.next = (m.next + 1) & (len(m.dir) - 1)
+	t := m.dir[m.next]
+	if len(t.slots) <= firstSlots || t.n >= len(t.slots)/8 {
+		return
+	}
+	size := firstSlots
+	for t.n > size/2 {
+		size *= 2
+	}
+	t.resize(size)
 }
 
 // doubleDir makes the directory look at one more bit. It refuses if the keys are too few for that: then
@@ -249,9 +266,9 @@ func (t *table[K, V]) remove(i int) {
 	t.n--
 }
 
-func (t *table[K, V]) double() {
+func (t *table[K, V]) resize(size int) {
 	old := t.slots
-	t.slots = make([]slot[K, V], 2*len(old))
+	t.slots = make([]slot[K, V], size)
 	t.n = 0
 	for _, s := range old {
 		if s.hash != 0 {

@@ -155,8 +155,22 @@ func reason(driver error) error {
 	if errors.Is(driver, kvdb.ErrNoKey) {
 		return ErrNotFound
 	}
-	if e, ok := errors.AsType[*kvdb.Error](driver); ok && e.Code == kvdb.CodeDuplicate {
+	if taken(driver) {
 		return ErrExists
 	}
 	return fmt.Errorf("%w: %s", ErrStorage, driver)
+}
+
+// taken looks for the code at every depth: an outer error of the driver's may have another one.
+func taken(driver error) bool {
+	if many, ok := driver.(interface{ Unwrap() []error }); ok {
+		for _, err := range many.Unwrap() {
+			if taken(err) {
+				return true
+			}
+		}
+		return false
+	}
+	e, ok := driver.(*kvdb.Error)
+	return driver != nil && (ok && e.Code == kvdb.CodeDuplicate || taken(errors.Unwrap(driver)))
 }

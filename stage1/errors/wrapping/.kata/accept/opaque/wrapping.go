@@ -185,9 +185,24 @@ func own(err error) error {
 	if errors.Is(err, kvdb.ErrNoKey) {
 		return ErrNotFound
 	}
-	var e *kvdb.Error
-	if errors.As(err, &e) && e.Code == kvdb.CodeDuplicate {
+	if duplicate(err) {
 		return ErrExists
 	}
 	return &storageError{err}
+}
+
+// duplicate searches the tree breadth first.
+func duplicate(err error) bool {
+	for queue := []error{err}; len(queue) > 0; queue = queue[1:] {
+		if e, ok := queue[0].(*kvdb.Error); ok && e.Code == kvdb.CodeDuplicate {
+			return true
+		}
+		switch e := queue[0].(type) {
+		case interface{ Unwrap() error }:
+			queue = append(queue, e.Unwrap())
+		case interface{ Unwrap() []error }:
+			queue = append(queue, e.Unwrap()...)
+		}
+	}
+	return false
 }

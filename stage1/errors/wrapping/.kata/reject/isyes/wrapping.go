@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/roadkata/roadkata/stage1/errors/wrapping/kvdb"
@@ -176,7 +177,16 @@ func translate(err error) error {
 	}
 }
 
+// isDuplicate looks at every *kvdb.Error in the tree. errors.AsType stops at the first, whose code may be another.
 func isDuplicate(err error) bool {
-	e, ok := errors.AsType[*kvdb.Error](err)
-	return ok && e.Code == kvdb.CodeDuplicate
+	if e, ok := err.(*kvdb.Error); ok && e.Code == kvdb.CodeDuplicate {
+		return true
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return isDuplicate(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), isDuplicate)
+	}
+	return false
 }

@@ -2,6 +2,7 @@
 package escape
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -50,6 +51,19 @@ func Time(key string, value time.Time) Field { return Field{key: key, how: 't', 
 // call of its method, makes no number escape.
 func Err(key string, value error) Field { return Field{key: key, how: 'e', err: value} }
 
+// errorText returns what fmt.Sprint makes of err, without its cost where it is the plain text of Error.
+func errorText(err error) (s string) {
+	if _, ok := err.(fmt.Formatter); ok {
+		return fmt.Sprint(err)
+	}
+	defer func() {
+		if recover() != nil { // a nil pointer as receiver, most of the time; fmt has words for it
+			s = fmt.Sprint(err)
+		}
+	}()
+	return err.Error()
+}
+
 // Append appends a line to dst.
 func Append(dst []byte, t time.Time, level Level, msg string, fields ...Field) []byte {
 	var scratch [64]byte
@@ -93,7 +107,7 @@ func (f Field) errorText() string {
 	if f.err == nil {
 		return "<nil>"
 	}
-	return f.err.Error()
+	return errorText(f.err)
 }
 
 func (f Field) appendNumber(dst []byte) []byte {

@@ -4,6 +4,7 @@
 package escape
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -37,6 +38,19 @@ func Time(key string, value time.Time) Field { return Field{key, value} }
 
 // Err returns a field with an error, which may be nil.
 func Err(key string, value error) Field { return Field{key, value} }
+
+// errorText returns what fmt.Sprint makes of err, without its cost where it is the plain text of Error.
+func errorText(err error) (s string) {
+	if _, ok := err.(fmt.Formatter); ok {
+		return fmt.Sprint(err)
+	}
+	defer func() {
+		if recover() != nil { // a nil pointer as receiver, most of the time; fmt has words for it
+			s = fmt.Sprint(err)
+		}
+	}()
+	return err.Error()
+}
 
 // Append appends the line that Old returns for the same arguments to dst and returns the extended slice.
 // It allocates nothing if dst has room for the line, and otherwise one array, no larger than the contract allows.
@@ -106,7 +120,7 @@ func (l *line) value(f *Field) {
 	case time.Time:
 		l.time(v)
 	case error:
-		l.text(v.Error())
+		l.text(errorText(v))
 	default:
 		l.puts("<nil>")
 	}

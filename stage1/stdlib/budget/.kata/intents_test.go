@@ -161,6 +161,23 @@ func TestHandlerTakesTheLess(t *testing.T) {
 				t.Errorf("the handler has returned: its request's context has Err() = %v, want context.Canceled", inside.Err())
 			}
 		}
+
+		var inside context.Context
+		h := budget.Handler("stock", 10*time.Second, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			inside = r.Context()
+			panic(http.ErrAbortHandler)
+		}))
+		func() {
+			defer func() {
+				if v := recover(); v != nil && v != http.ErrAbortHandler { // net/http wants it; whether it comes is no matter here
+					panic(v)
+				}
+			}()
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		}()
+		if inside == nil || inside.Err() != context.Canceled {
+			t.Error("the handler has panicked: its request's context has not ended, want context.Canceled")
+		}
 	})
 }
 
@@ -231,6 +248,18 @@ func TestReserve(t *testing.T) {
 			}
 			cancel()
 		}
+
+		unlimited := budget.Transport(time.Second, roundTripper(func(r *http.Request) (*http.Response, error) {
+			if deadline, ok := r.Context().Deadline(); ok {
+				t.Errorf("a request without a deadline: the call's context has one, in %v; want none", time.Until(deadline))
+			}
+			return answer("fine"), nil
+		}))
+		resp, err := unlimited.RoundTrip(request(context.Background(), nil))
+		if err != nil {
+			t.Fatalf("a request without a deadline: error %v, want nil", err)
+		}
+		resp.Body.Close()
 	})
 }
 
@@ -295,8 +324,14 @@ func TestRequestIsLeftAlone(t *testing.T) {
 			{"1s left", limited, []string{"1000"}},
 		} {
 			tr := budget.Transport(0, roundTripper(func(r *http.Request) (*http.Response, error) {
-				if got := r.Header.Values(budget.Header); strings.Join(got, ",") != strings.Join(c.want, ",") {
-					t.Errorf("%s, and %s: 77777 in the request from elsewhere: the call has %q, want %q", c.what, budget.Header, got, c.want)
+				var got []string
+				for name, values := range r.Header {
+					if strings.EqualFold(name, budget.Header) { // what is sent, in whatever case
+						got = append(got, values...)
+					}
+				}
+				if strings.Join(got, ",") != strings.Join(c.want, ",") {
+					t.Errorf("%s, and %s: 77777, request-budget: 88888 in the request from elsewhere: the call has %q, want %q", c.what, budget.Header, got, c.want)
 				}
 				if got := r.Header.Get("Accept"); got != "text/plain" {
 					t.Errorf(`%s: a request with Accept: text/plain is sent with %q`, c.what, got)
@@ -305,6 +340,7 @@ func TestRequestIsLeftAlone(t *testing.T) {
 			}))
 			req := request(c.ctx, nil)
 			req.Header.Set(budget.Header, "77777")
+			req.Header["request-budget"] = []string{"88888"} // not by Set, and sent all the same
 			req.Header.Set("Accept", "text/plain")
 			resp, err := tr.RoundTrip(req)
 			if err != nil {
@@ -388,6 +424,18 @@ func TestCallRunsOut(t *testing.T) {
 		_, err = refused.RoundTrip(request(ctx, nil))
 		if !errors.Is(err, broken) || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a call failed in time with %q: error %v, want one that wraps this, and no deadline", broken, err)
+		}
+
+		gone := errors.New("the user has gone")
+		unlimited, stop := context.WithCancelCause(context.Background())
+		stopped := budget.Transport(0, roundTripper(func(r *http.Request) (*http.Response, error) {
+			stop(gone)
+			<-r.Context().Done()
+			return nil, broken
+		}))
+		_, err = stopped.RoundTrip(request(unlimited, nil))
+		if !errors.Is(err, gone) || !errors.Is(err, broken) {
+			t.Errorf("no deadline, cancelled amid the call because %q: error %v, want one that wraps this, and the transport's: %v", gone, err, broken)
 		}
 	})
 }

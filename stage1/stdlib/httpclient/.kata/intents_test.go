@@ -7,6 +7,7 @@ package httpclient_test
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -31,17 +32,17 @@ import (
 //
 //kata:zh 无论得到什么响应，先后的请求都复用同一条连接。
 func TestReusesTheConnection(t *testing.T) {
-	statuses := []int{200, 404, 503, 200, 204, 500, 429, 502, 200} // 503, 429 and 502 are tried again
+	statuses := []int{200, 404, 503, 200, 204, 500, 429, 502, 200, 302, 200} // 503, 429 and 502 are tried again
 	var answers []http.HandlerFunc
 	for _, status := range statuses {
-		answers = append(answers, answer(status, strings.Repeat("x", 32<<10)))
+		answers = append(answers, answer(status, strings.Repeat("x", 32<<10), "Location", "/"))
 	}
 	api := serve(t, answers...)
-	c := newClient(t, httpclient.Options{})
+	c := newOverOther(t) // connections of its own
 
 	var mu sync.Mutex
 	var conns []httptrace.GotConnInfo
-	for _, method := range []string{"GET", "GET", "GET", "DELETE", "POST", "PUT"} {
+	for _, method := range []string{"GET", "GET", "GET", "DELETE", "POST", "PUT", "GET"} {
 		req := newRequest(t, method, api.URL, "")
 		req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 			GotConn: func(info httptrace.GotConnInfo) {
@@ -55,11 +56,11 @@ func TestReusesTheConnection(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	if len(conns) != len(statuses) {
-		t.Fatalf("httptrace saw %d connections handed out for %d attempts (does every attempt use the request's context?)", len(conns), len(statuses))
+		t.Fatalf("httptrace saw %d connections handed out for %d requests (does every attempt use the request's context?)", len(conns), len(statuses))
 	}
 	for i, info := range conns {
 		if i > 0 && !info.Reused {
-			t.Errorf("attempt %d, after an answer with status %d and 32 KiB, dialled a new connection; want the first one again (was the body read to its end?)",
+			t.Errorf("request %d, after an answer with status %d and 32 KiB, dialled a new connection; want the first one again (was the body read to its end?)",
 				i+1, statuses[i-1])
 		}
 	}
@@ -69,22 +70,26 @@ func TestReusesTheConnection(t *testing.T) {
 //
 //kata:zh 一次突发请求用过的连接会保留下来，下一次同等规模的突发无须新建连接。
 func TestKeepsTheConnectionsOfABurst(t *testing.T) {
-	const burst = 16
+	const burst = 64
 	// Nobody is answered before all are here: so each needs a connection of its own.
 	together := newBarrier(burst)
-	api := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	handler := func(w http.ResponseWriter, r *http.Request) {
 		together.wait()
 		io.WriteString(w, "ok")
-	})
+	}
+	hosts := []*server{serve(t, handler), serve(t, handler)} // one at a time
 	c := newClient(t, httpclient.Options{})
 	for round := 1; round <= 2; round++ {
-		var wg sync.WaitGroup
-		for range burst {
-			wg.Go(func() { do(t, c, newRequest(t, "GET", api.URL, "")) })
-		}
-		wg.Wait()
-		if n := api.dialled(); n != burst {
-			t.Fatalf("%d connections dialled after burst %d of %d requests; want %d", n, round, burst, burst)
+		for i, api := range hosts {
+			var wg sync.WaitGroup
+			for range burst {
+				wg.Go(func() { do(t, c, newRequest(t, "GET", api.URL, "")) })
+			}
+			wg.Wait()
+			if n := api.dialled(); n != burst {
+				t.Fatalf("bursts of %d requests to host 1, host 2, host 1, host 2: %d connections dialled to host %d after its burst %d; want %d",
+					burst, n, i+1, round, burst)
+			}
 		}
 	}
 }
@@ -93,8 +98,8 @@ func TestKeepsTheConnectionsOfABurst(t *testing.T) {
 //
 //kata:zh 读完一个要丢弃的响应，代价不应超过新建一条连接。
 func TestDoesNotDrainWithoutEnd(t *testing.T) {
-	flood, sent := flood(503)
-	api := serve(t, flood, answer(200, "ok"))
+	busy, sent := flood(503)
+	api := serve(t, busy, answer(200, "ok"))
 	c := newClient(t, httpclient.Options{})
 
 	resp := mustDo(t, c, newRequest(t, "GET", api.URL, ""))
@@ -103,6 +108,18 @@ func TestDoesNotDrainWithoutEnd(t *testing.T) {
 	}
 	if n := sent(t); n > flooded/2 {
 		t.Errorf("the server got rid of %d MiB of a 503's body before the client gave it up; want it to read about 64 KiB", n>>20)
+	}
+
+	endless, sent := flood(302)
+	api = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "/next")
+		endless(w, r)
+	}, answer(200, "ok"))
+	if resp := mustDo(t, c, newRequest(t, "GET", api.URL, "")); resp.Status != 200 {
+		t.Errorf("Do = status %d, want 200 behind the redirect", resp.Status)
+	}
+	if n := sent(t); n > flooded/2 {
+		t.Errorf("the server got rid of %d MiB of a redirect's body before the client gave it up; want it to read about 64 KiB", n>>20)
 	}
 }
 
@@ -120,6 +137,17 @@ func TestLeavesNothingOpen(t *testing.T) {
 	c.Close()
 	if n := api.openAfter(5 * time.Second); n != 0 {
 		t.Errorf("%d connections still open after Close; want 0 (was every body closed?)", n)
+	}
+
+	api = serve(t, answer(503, "busy"), answer(200, "ok"))
+	var closing *httpclient.Client
+	closing = newClient(t, httpclient.Options{Sleep: func(context.Context, time.Duration) error {
+		closing.Close() // while a call waits for its second attempt
+		return nil
+	}})
+	mustDo(t, closing, newRequest(t, "GET", api.URL, ""))
+	if n := api.openAfter(2 * time.Second); n != 0 {
+		t.Errorf("Close was called between two attempts of a call, which has returned since: %d connections still open, want 0", n)
 	}
 }
 
@@ -206,6 +234,21 @@ func TestSendsTheBodyAgainWhole(t *testing.T) {
 	resp, err := do(t, newClient(t, httpclient.Options{}), req)
 	if n := len(api.requests()); !errors.Is(err, gone) || resp != nil || n != 1 {
 		t.Errorf("PUT met 503, and GetBody failed with %q: sent %d times, Do = %s; want one attempt, no response and that error",
+			gone, n, show(resp, err))
+	}
+
+	api = serve(t, answer(307, "", "Location", "/next"), answer(200, "stored"))
+	req = newRequest(t, "PUT", api.URL, body)
+	calls := 0
+	req.GetBody = func() (io.ReadCloser, error) {
+		if calls++; calls == 1 {
+			return nil, gone
+		}
+		return io.NopCloser(strings.NewReader(body)), nil
+	}
+	resp, err = do(t, newClient(t, httpclient.Options{}), req)
+	if n := len(api.requests()); !errors.Is(err, gone) || resp != nil || n != 1 {
+		t.Errorf("PUT met 307, and GetBody failed with %q: %d requests, Do = %s; want one request, no response and that error",
 			gone, n, show(resp, err))
 	}
 }
@@ -478,6 +521,18 @@ func TestTakesNoPartForTheWhole(t *testing.T) {
 	if !errors.Is(err, io.ErrUnexpectedEOF) || resp != nil {
 		t.Errorf("GET answered in part, MaxAttempts 1: Do = %s, want no response and io.ErrUnexpectedEOF", show(resp, err))
 	}
+
+	// A reset may overtake what was sent before it: so it waits until the client has seen that.
+	seen := make(chan struct{})
+	api = serve(t, func(w http.ResponseWriter, r *http.Request) { reset(w, seen) })
+	req := newRequest(t, "GET", api.URL, "")
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GotFirstResponseByte: func() { close(seen) },
+	}))
+	resp, err = do(t, newClient(t, httpclient.Options{MaxAttempts: 1}), req)
+	if !errors.Is(err, io.ErrUnexpectedEOF) || resp != nil {
+		t.Errorf("GET answered in part, then the connection is reset, MaxAttempts 1: Do = %s, want no response and io.ErrUnexpectedEOF", show(resp, err))
+	}
 }
 
 // AttemptTimeout covers all of an attempt, the body included, and ends only that attempt.
@@ -559,15 +614,16 @@ func TestCancelStopsTheWait(t *testing.T) {
 //kata:zh 凭据随同源内的每次尝试和重定向发送；请求自己设置的请求头优先。
 func TestSendsCredentialsToTheOrigin(t *testing.T) {
 	api := serve(t, answer(503, ""), answer(302, "", "Location", "/elsewhere"), answer(200, "ok"))
-	own := http.Header{"X-Api-Key": {"secret"}, "x-tenant": {"default"}} // a name's case says nothing
+	own := http.Header{"X-Api-Key": {"secret"}, "x-tenant": {"default"}, "X-Region": {"us"}} // a name's case says nothing
 	c := newClient(t, httpclient.Options{Credentials: own})
 	own.Set("X-Api-Key", "changed after New")
 	req := newRequest(t, "GET", api.URL, "")
 	req.Header.Set("X-Tenant", "acme")
 	req.Header.Set("Authorization", "Bearer token")
+	req.Header["x-region"] = []string{"eu"} // sent as it is written
 	mustDo(t, c, req)
 	for i, r := range api.requests() {
-		for name, want := range map[string]string{"X-Api-Key": "secret", "X-Tenant": "acme", "Authorization": "Bearer token"} {
+		for name, want := range map[string]string{"X-Api-Key": "secret", "X-Tenant": "acme", "X-Region": "eu", "Authorization": "Bearer token"} {
 			if got := strings.Join(r.header.Values(name), ", "); got != want {
 				t.Errorf("request %d of 3 to the origin (503, 302, 200): %s = %q, want %q", i+1, name, got, want)
 			}
@@ -597,6 +653,25 @@ func TestCredentialsStayAtTheOrigin(t *testing.T) {
 		mustDo(t, newClient(t, opts), withSecrets(newRequest(t, "GET", api.URL, "")))
 		for _, r := range other.requests() {
 			check(status, api.URL, other.URL, r)
+		}
+	}
+
+	// Names in a header map that was filled by hand, in any case; and a Location with a name and a password.
+	for _, written := range []string{"authorization", "COOKIE", "x-tenant", "x-api-key", ""} {
+		other := serve(t, answer(200, "got you"))
+		to := other.URL + "/"
+		if written == "" {
+			to = strings.Replace(to, "http://", "http://name:password@", 1)
+		}
+		api := serve(t, answer(302, "", "Location", to))
+		req := newRequest(t, "GET", api.URL, "")
+		req.Header.Set("X-Trace", "t-1")
+		if written != "" {
+			req.Header[written] = []string{"a=secret"}
+		}
+		mustDo(t, newClient(t, opts), req)
+		for _, r := range other.requests() {
+			check(302, api.URL+" ("+cmp.Or(written, "no header")+" set by the request)", to, r)
 		}
 	}
 
@@ -699,6 +774,21 @@ func withSecrets(req *http.Request) *http.Request {
 	req.Header.Set("Proxy-Authorization", "Basic cHJveHk=")
 	req.Header.Set("X-Trace", "t-1")
 	return req
+}
+
+// newOverOther makes a client while http.DefaultTransport is something else, as a library for metrics or traces leaves it.
+func newOverOther(t *testing.T) (c *httpclient.Client) {
+	t.Helper()
+	newClient(t, httpclient.Options{}) // a panic of another kind shows itself here
+	was := http.DefaultTransport
+	defer func() {
+		http.DefaultTransport = was
+		if v := recover(); v != nil {
+			t.Fatalf("http.DefaultTransport is no *http.Transport: New panics: %v; want a client with a transport of its own", v)
+		}
+	}()
+	http.DefaultTransport = struct{ http.RoundTripper }{was}
+	return newClient(t, httpclient.Options{})
 }
 
 // newClient makes a client that does not wait in real time, unless opts say so.
@@ -942,6 +1032,21 @@ func cutShort(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "the beginning of")
 	w.(http.Flusher).Flush()
 	panic(http.ErrAbortHandler)
+}
+
+// reset announces 1000 bytes, sends some and, once the client has seen them, resets the connection.
+func reset(w http.ResponseWriter, seen <-chan struct{}) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		panic(err) // not with HTTP/1
+	}
+	defer conn.Close()
+	io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nthe beginning of")
+	select {
+	case <-seen:
+	case <-time.After(5 * time.Second):
+	}
+	conn.(*net.TCPConn).SetLinger(0)
 }
 
 // bomb sends little that becomes much.

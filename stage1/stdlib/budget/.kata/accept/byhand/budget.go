@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -129,7 +130,11 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if header == nil {
 		header = make(http.Header)
 	}
-	delete(header, Header)
+	for name := range header {
+		if strings.EqualFold(name, Header) {
+			delete(header, name)
+		}
+	}
 	ctx, cancel := context.WithCancel(req.Context())
 	if limited {
 		header[Header] = []string{fmt.Sprint(ms)}

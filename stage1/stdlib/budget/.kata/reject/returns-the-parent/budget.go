@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -114,9 +115,7 @@ func roundTrip(req *http.Request, reserve time.Duration, next http.RoundTripper)
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		out := req.Clone(ctx) // a transport must not change the request
-		out.Header.Del(Header)
-		return next.RoundTrip(out)
+		return send(clone(ctx, req), func() {}, next) // its context is the request's own
 	}
 
 	// Rounded down: a service must never be promised more than there is.
@@ -125,14 +124,27 @@ func roundTrip(req *http.Request, reserve time.Duration, next http.RoundTripper)
 		return nil, refuse(req, &SpentError{Whose(ctx)})
 	}
 	ctx, cancel := With(ctx, Whose(ctx), left)
+	out := clone(ctx, req)
+	out.Header.Set(Header, strconv.FormatInt(left.Milliseconds(), 10))
+	return send(out, cancel, next)
+}
+
+// clone makes a request to be sent: a transport must not change the one that it was given. The copy has no budget of
+// another hop, in whatever case a map that was filled by hand has its name.
+func clone(ctx context.Context, req *http.Request) *http.Request {
 	out := req.Clone(ctx)
 	if out.Header == nil {
 		out.Header = http.Header{}
 	}
-	out.Header.Set(Header, strconv.FormatInt(left.Milliseconds(), 10))
+	maps.DeleteFunc(out.Header, func(name string, _ []string) bool { return strings.EqualFold(name, Header) })
+	return out
+}
+
+// send makes the call, whose context cancel ends.
+func send(out *http.Request, cancel context.CancelFunc, next http.RoundTripper) (*http.Response, error) {
 	resp, err := next.RoundTrip(out)
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx := out.Context(); ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 		cancel()

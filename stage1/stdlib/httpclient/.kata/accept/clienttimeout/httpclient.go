@@ -9,10 +9,12 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -71,6 +73,10 @@ type Response struct {
 type Client struct {
 	opts Options
 	http *http.Client
+
+	mu     sync.Mutex
+	calls  int // under way
+	closed bool
 }
 
 // New returns a client.
@@ -92,8 +98,11 @@ func New(opts Options) *Client {
 
 	// A transport of its own: settings and idle connections are nobody else's. The default of two idle
 	// connections per host would make every burst dial anew.
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = maxIdlePerHost
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		MaxIdleConnsPerHost: maxIdlePerHost,
+		IdleConnTimeout:     time.Minute,
+	}
 	c := &Client{opts: opts}
 	c.http = &http.Client{Transport: transport, CheckRedirect: c.checkRedirect, Timeout: opts.AttemptTimeout}
 	return c
@@ -112,6 +121,11 @@ func New(opts Options) *Client {
 // to another origin, the rest of the attempt goes without credentials: the headers named in
 // Options.Credentials, and Authorization, Cookie and Proxy-Authorization, whoever set them.
 func (c *Client) Do(req *http.Request) (*Response, error) {
+	c.mu.Lock()
+	c.calls++
+	c.mu.Unlock()
+	defer c.leave()
+
 	var last outcome
 	for n := 1; n <= c.opts.MaxAttempts; n++ {
 		repeat := n < c.opts.MaxAttempts && idempotent(req) && replayable(req)
@@ -153,18 +167,27 @@ func (c *Client) attempt(req *http.Request, n int, repeat bool) outcome {
 		out.Header = http.Header{}
 	}
 	for name, values := range c.opts.Credentials {
-		if len(out.Header.Values(name)) == 0 {
+		if len(spellings(out.Header, name)) == 0 {
 			out.Header[http.CanonicalHeaderKey(name)] = values
 		}
 	}
-	if n > 1 && req.GetBody != nil {
-		body, err := req.GetBody()
-		if err != nil {
-			return outcome{err: err}
+	var noBody error // GetBody's, whoever called it
+	if req.GetBody != nil {
+		out.GetBody = func() (body io.ReadCloser, err error) {
+			body, err = req.GetBody()
+			noBody = err
+			return body, err
 		}
-		out.Body = body
+		if n > 1 {
+			if out.Body, noBody = req.GetBody(); noBody != nil {
+				return outcome{err: noBody}
+			}
+		}
 	}
 	in, err := c.http.Do(out)
+	if noBody != nil {
+		return outcome{err: err}
+	}
 	if err != nil {
 		return failed(err)
 	}
@@ -191,6 +214,9 @@ func (c *Client) attempt(req *http.Request, n int, repeat bool) outcome {
 		if err == io.EOF {
 			return outcome{resp: &Response{in.StatusCode, in.Header, body}}
 		}
+		if timeout := net.Error(nil); err != nil && req.Context().Err() == nil && !(errors.As(err, &timeout) && timeout.Timeout()) {
+			err = errors.Join(io.ErrUnexpectedEOF, err)
+		}
 		if err != nil {
 			return failed(err)
 		}
@@ -199,6 +225,9 @@ func (c *Client) attempt(req *http.Request, n int, repeat bool) outcome {
 
 // checkRedirect is asked before each redirect is followed, after net/http copied the first request's headers.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
+	if req.Response.ContentLength < maxDrain {
+		_, _ = io.CopyN(io.Discard, req.Response.Body, maxDrain)
+	}
 	if len(via) >= maxRequests {
 		return ErrTooManyRedirects
 	}
@@ -209,14 +238,28 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 		strayed = strayed || !sameOrigin(hop.URL, via[0].URL)
 	}
 	if strayed {
+		req.URL.User = nil
+		secrets := []string{"Authorization", "Cookie", "Proxy-Authorization"}
 		for name := range c.opts.Credentials {
-			req.Header.Del(name)
+			secrets = append(secrets, name)
 		}
-		for _, name := range []string{"Authorization", "Cookie", "Proxy-Authorization"} {
-			req.Header.Del(name)
+		for _, name := range secrets {
+			for _, key := range spellings(req.Header, name) {
+				delete(req.Header, key)
+			}
 		}
 	}
 	return nil
+}
+
+// spellings returns the keys of h that are the same name.
+func spellings(h http.Header, name string) (keys []string) {
+	for key := range h {
+		if strings.EqualFold(key, name) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // retryAfter reads the server's hint, if there is one that can be understood.
@@ -236,7 +279,21 @@ func (c *Client) retryAfter(h http.Header) (wait time.Duration, ok bool) {
 }
 
 // Close closes the connections that wait for a next request.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.http.CloseIdleConnections()
+}
+
+// leave lets the last call put out the light.
+func (c *Client) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls--; c.calls == 0 && c.closed {
+		c.http.CloseIdleConnections()
+	}
+}
 
 func idempotent(req *http.Request) bool {
 	switch req.Method {

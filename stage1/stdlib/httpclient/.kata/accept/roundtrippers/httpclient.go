@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -63,6 +65,7 @@ type Response struct {
 type Client struct {
 	Options
 	http.Client
+	closed atomic.Bool
 }
 
 // New returns a client.
@@ -99,7 +102,10 @@ func New(opts Options) *Client {
 				IdleConnTimeout:     time.Minute,
 			},
 		},
-		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+		CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			if req.Response.ContentLength < 1<<16 {
+				_, _ = io.CopyN(io.Discard, req.Response.Body, 1<<16)
+			}
 			if len(via) == 10 {
 				return ErrTooManyRedirects
 			}
@@ -110,6 +116,11 @@ func New(opts Options) *Client {
 
 // Do sends req until an answer is good enough.
 func (c *Client) Do(req *http.Request) (*Response, error) {
+	defer func() {
+		if c.closed.Load() {
+			c.CloseIdleConnections()
+		}
+	}()
 	left := c.MaxAttempts
 	switch req.Method {
 	case "", "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
@@ -125,6 +136,15 @@ func (c *Client) Do(req *http.Request) (*Response, error) {
 	for n := 1; ; n++ {
 		left--
 		out := req.WithContext(req.Context()) // a shallow copy: the guard below never writes to a header it was given
+		if req.GetBody != nil {
+			out.GetBody = func() (io.ReadCloser, error) {
+				body, err := req.GetBody()
+				if err != nil {
+					return nil, noBody{err}
+				}
+				return body, nil
+			}
+		}
 		if n > 1 && req.GetBody != nil {
 			var err error
 			if out.Body, err = req.GetBody(); err != nil {
@@ -139,7 +159,7 @@ func (c *Client) Do(req *http.Request) (*Response, error) {
 			return nil, ended
 		}
 		if err != nil {
-			if left == 0 || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrTooManyRedirects) {
+			if _, ok := errors.AsType[noBody](err); ok || left == 0 || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrTooManyRedirects) {
 				return nil, err
 			}
 			wait = -1
@@ -179,7 +199,7 @@ func (c *Client) once(req *http.Request, again bool) (answer *Response, wait tim
 	body.N = c.MaxBody
 	content, err := io.ReadAll(body)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, cut(ctx, err)
 	}
 	var more [1]byte
 	switch _, err := io.ReadFull(resp.Body, more[:]); err {
@@ -188,9 +208,22 @@ func (c *Client) once(req *http.Request, again bool) (answer *Response, wait tim
 	case io.EOF:
 		return &Response{Status: resp.StatusCode, Header: resp.Header, Body: content}, 0, nil
 	default:
-		return nil, 0, err
+		return nil, 0, cut(ctx, err)
 	}
 }
+
+// cut gives an error of a body the name that it shall have, if it was not the client who has ended it.
+func cut(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return errors.Join(io.ErrUnexpectedEOF, err)
+}
+
+// noBody is an error of GetBody.
+type noBody struct{ error }
+
+func (n noBody) Unwrap() error { return n.error }
 
 // hint reads a Retry-After header; negative means that there is none.
 func (c *Client) hint(s string) time.Duration {
@@ -208,7 +241,10 @@ func (c *Client) hint(s string) time.Duration {
 }
 
 // Close closes the connections that wait for a next request.
-func (c *Client) Close() { c.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.closed.Store(true)
+	c.CloseIdleConnections()
+}
 
 // originGuard adds the credentials to what goes to the origin of a chain of redirects, and takes all
 // credentials from the rest. It sees the chain through Request.Response.
@@ -227,22 +263,32 @@ func (g *originGuard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if out.Header == nil {
 		out.Header = make(http.Header)
 	}
-	for name, values := range g.credentials {
-		if strayed {
-			out.Header.Del(name)
-		} else if len(out.Header.Values(name)) == 0 {
-			out.Header[http.CanonicalHeaderKey(name)] = values
+	own := make(map[string]bool) // what the request has, in lower case
+	for key := range out.Header {
+		name := strings.ToLower(key)
+		own[name] = true
+		if strayed && g.secret(name) {
+			delete(out.Header, key)
 		}
 	}
-	if strayed {
-		out.Header.Del("Authorization")
-		out.Header.Del("Cookie")
-		out.Header.Del("Proxy-Authorization")
+	for name, values := range g.credentials {
+		if !strayed && !own[strings.ToLower(name)] {
+			out.Header[http.CanonicalHeaderKey(name)] = values
+		}
 	}
 	return g.next.RoundTrip(out)
 }
 
 // CloseIdleConnections is what http.Client looks for in its transport.
+func (g *originGuard) secret(lower string) bool {
+	for name := range g.credentials {
+		if strings.ToLower(name) == lower {
+			return true
+		}
+	}
+	return lower == "authorization" || lower == "cookie" || lower == "proxy-authorization"
+}
+
 func (g *originGuard) CloseIdleConnections() { g.next.CloseIdleConnections() }
 
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }

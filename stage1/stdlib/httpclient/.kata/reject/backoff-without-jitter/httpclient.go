@@ -9,11 +9,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -70,8 +74,9 @@ type Response struct {
 
 // Client sends requests over connections of its own. It is safe for concurrent use.
 type Client struct {
-	opts Options
-	http *http.Client
+	opts   Options
+	http   *http.Client
+	closed atomic.Bool
 }
 
 // New returns a client.
@@ -91,10 +96,17 @@ func New(opts Options) *Client {
 		opts.Sleep = sleep
 	}
 
-	// A transport of its own: settings and idle connections are nobody else's. The default of two idle
-	// connections per host would make every burst dial anew.
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = maxIdlePerHost
+	// A transport of its own, not a copy of http.DefaultTransport: that may be anything by now, and its limit of
+	// 100 idle connections to all hosts together would let one host's burst close another's.
+	transport := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}
+	transport.MaxIdleConnsPerHost = maxIdlePerHost // the default of two would make every burst dial anew
 	c := &Client{opts: opts}
 	c.http = &http.Client{Transport: transport, CheckRedirect: c.checkRedirect}
 	return c
@@ -113,6 +125,7 @@ func New(opts Options) *Client {
 // to another origin, the rest of the attempt goes without credentials: the headers named in
 // Options.Credentials, and Authorization, Cookie and Proxy-Authorization, whoever set them.
 func (c *Client) Do(req *http.Request) (*Response, error) {
+	defer c.tidy()
 	ctx := req.Context()
 	attempts := 1
 	if idempotent(req) && replayable(req) {
@@ -173,6 +186,9 @@ func (c *Client) attempt(req *http.Request, n int, last bool) (*Response, error)
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, c.opts.MaxBody)
 	}
 	if err != nil {
+		if ctx.Err() == nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err) // a reset, say: cut short as well
+		}
 		return nil, fmt.Errorf("httpclient: reading the body: %w", err)
 	}
 	return &Response{Status: in.StatusCode, Header: in.Header, Body: body}, nil
@@ -184,17 +200,25 @@ func (c *Client) prepare(ctx context.Context, req *http.Request, n int) (*http.R
 	if out.Header == nil {
 		out.Header = http.Header{}
 	}
-	if n > 1 && req.GetBody != nil {
-		body, err := req.GetBody()
+	if req.GetBody != nil {
+		out.GetBody = func() (io.ReadCloser, error) { // net/http calls it too, at a 307 for one
+			body, err := req.GetBody()
+			if err != nil {
+				return nil, permanent{fmt.Errorf("httpclient: GetBody: %w", err)}
+			}
+			return body, nil
+		}
+	}
+	if n > 1 && out.GetBody != nil {
+		body, err := out.GetBody()
 		if err != nil {
-			return nil, permanent{fmt.Errorf("httpclient: GetBody: %w", err)}
+			return nil, err
 		}
 		out.Body = body
 	}
 	for name, values := range c.opts.Credentials {
-		name = http.CanonicalHeaderKey(name)
-		if _, set := out.Header[name]; !set {
-			out.Header[name] = append([]string(nil), values...)
+		if !has(out.Header, name) {
+			out.Header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 		}
 	}
 	return out, nil
@@ -202,6 +226,10 @@ func (c *Client) prepare(ctx context.Context, req *http.Request, n int) (*http.R
 
 // checkRedirect is asked before each redirect is followed, after net/http copied the first request's headers.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
+	// net/http reads 2 KiB of the answer that it is about to leave, which is not always all.
+	if left := req.Response; left != nil && left.ContentLength < maxDrain {
+		io.CopyN(io.Discard, left.Body, maxDrain)
+	}
 	if len(via) >= maxRequests {
 		return ErrTooManyRedirects
 	}
@@ -212,14 +240,31 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 		strayed = strayed || !sameOrigin(hop.URL, via[0].URL)
 	}
 	if strayed {
+		req.URL.User = nil // net/http would make an Authorization of it
 		for name := range c.opts.Credentials {
-			req.Header.Del(name)
+			drop(req.Header, name)
 		}
 		for _, name := range []string{"Authorization", "Cookie", "Proxy-Authorization"} {
-			req.Header.Del(name)
+			drop(req.Header, name)
 		}
 	}
 	return nil
+}
+
+// has says whether h has a header of that name. A map that was not filled by Set or Add may hold it in any case, and
+// net/http sends it as it is.
+func has(h http.Header, name string) bool {
+	for key := range h {
+		if strings.EqualFold(key, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// drop deletes the header of that name, in whatever case it is written.
+func drop(h http.Header, name string) {
+	maps.DeleteFunc(h, func(key string, _ []string) bool { return strings.EqualFold(key, name) })
 }
 
 // retryAfter reads the server's hint, if there is one that can be understood.
@@ -239,7 +284,17 @@ func (c *Client) retryAfter(h http.Header) (wait time.Duration, ok bool) {
 }
 
 // Close closes the connections that wait for a next request.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.closed.Store(true)
+	c.http.CloseIdleConnections()
+}
+
+// tidy closes what a call that outlived Close leaves behind: its next attempt may have dialled again.
+func (c *Client) tidy() {
+	if c.closed.Load() {
+		c.http.CloseIdleConnections()
+	}
+}
 
 // errUnavailable stands for an answer that says no more than "not now".
 var errUnavailable = errors.New("httpclient: service unavailable")

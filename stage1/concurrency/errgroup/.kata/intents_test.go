@@ -167,12 +167,23 @@ func TestFirstError(t *testing.T) {
 	}
 }
 
+// yielding is a context that lets others go first when it is asked for its Done. Package context asks a parent for it
+// at the end of a cancellation: the cause stands then, and whoever has cancelled is not back yet.
+type yielding struct{ context.Context }
+
+func (y yielding) Done() <-chan struct{} {
+	for range 200 {
+		runtime.Gosched()
+	}
+	return y.Context.Done()
+}
+
 // Tasks may fail, and start tasks, all at the same moment: no data race, and Wait and the context's cause agree.
 //
 //kata:zh 许多任务可以同时失败、同时派生任务：没有数据竞争，Wait 的错误与 context 的 cause 一致。
 func TestAtTheSameTime(t *testing.T) {
 	for range 20 {
-		g, ctx := errgroup.WithContext(context.Background())
+		g, ctx := errgroup.WithContext(yielding{context.Background()})
 		errs := make([]error, 8)
 		var ready sync.WaitGroup
 		ready.Add(len(errs))
@@ -221,6 +232,47 @@ func TestAtTheSameTime(t *testing.T) {
 			t.Fatal("Wait() does not return although every task has ended")
 		}
 	}
+
+	for range 20 {
+		bubble(t, func(t *testing.T) {
+			g := newGroup()
+			g.Go(func() error { return nil }) // the first comes before Wait; later ones may come beside it
+			wait(t, g)
+			begin, release := make(chan struct{}), make(chan struct{})
+			go func() {
+				<-begin
+				g.Go(func() error { <-release; return nil })
+			}()
+			ended := make(chan outcome, 2)
+			for range cap(ended) {
+				go func() {
+					var o outcome
+					defer func() {
+						o.panicked = recover()
+						ended <- o
+					}()
+					<-begin
+					for range 5 { // the first ones may come before Go
+						o.err = g.Wait()
+					}
+				}()
+			}
+			close(begin)
+			synctest.Wait()
+			close(release)
+			synctest.Wait()
+			for range cap(ended) {
+				select {
+				case o := <-ended:
+					if o != (outcome{}) {
+						t.Errorf("nothing runs, then Go and Wait are called at the same moment: Wait() %v, want nil", o)
+					}
+				default:
+					t.Fatal("nothing runs, then Go and Wait are called at the same moment: Wait() does not return although every task has ended")
+				}
+			}
+		})
+	}
 }
 
 // The first error cancels the group's context at once and is its cause.
@@ -268,6 +320,15 @@ func TestWaitEndsContext(t *testing.T) {
 		}
 		if err, cause := ctx.Err(), context.Cause(ctx); err != context.Canceled || cause != context.Canceled {
 			t.Errorf("after Wait: ctx.Err() = %v, context.Cause(ctx) = %v, want %v for both", err, cause, context.Canceled)
+		}
+	})
+	bubble(t, func(t *testing.T) {
+		g, ctx := errgroup.WithContext(context.Background())
+		if o := wait(t, g); o != (outcome{}) {
+			t.Errorf("a group without any task: Wait() %v, want nil", o)
+		}
+		if err := ctx.Err(); err != context.Canceled {
+			t.Errorf("a group without any task, after Wait: ctx.Err() = %v, want %v", err, context.Canceled)
 		}
 	})
 }

@@ -381,6 +381,29 @@ func TestOrderedInTime(t *testing.T) {
 		step("then a is closed", 2, 3)
 	})
 
+	bubble(t, func(t *testing.T, ctx context.Context, _ context.CancelFunc) {
+		a, b := make(chan int), make(chan int)
+		go func() { // one producer for both, that begins with the second
+			defer close(a)
+			defer close(b)
+			for _, next := range []struct {
+				in    chan<- int
+				value int
+			}{{b, 2}, {a, 1}} {
+				select {
+				case next.in <- next.value:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		got, done := take(fanin.MergeOrdered(ctx, cmp.Compare[int], a, b))
+		if want := []int{1, 2}; !done || !slices.Equal(got, want) {
+			t.Errorf("one goroutine sends 2 to input b, then 1 to input a, and closes both: MergeOrdered gives %v, closed: %t; want %v and closed",
+				got, done, want)
+		}
+	})
+
 	for _, first := range [][]int{nil, {1}} {
 		for range 100 { // what is seen first, the cancellation or a receiver, is chance
 			bubble(t, func(t *testing.T, ctx context.Context, cancel context.CancelFunc) {

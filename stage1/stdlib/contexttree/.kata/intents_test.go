@@ -65,6 +65,29 @@ func TestCancelReachesAllBelow(t *testing.T) {
 			t.Errorf("a child of a context that is done has Err() = %v, done: %v; want context.Canceled, true", late.Err(), isDone(late))
 		}
 	})
+
+	for range 20 { // whether a second cancel comes while the first is at work is chance
+		root, cancel := contexttree.WithCancelCause(context.Background())
+		below := make([]context.Context, 2000)
+		for i := range below {
+			below[i], _ = contexttree.WithCancelCause(root)
+		}
+		var first sync.WaitGroup
+		first.Go(func() { cancel(nil) })
+		<-root.Done()
+		cancel(nil)
+		alive := 0
+		for _, c := range below {
+			if c.Err() == nil {
+				alive++
+			}
+		}
+		first.Wait()
+		if alive > 0 {
+			t.Fatalf("a context with %d children was cancelled twice at the same time; when the second cancel returned, %d of them had Err() = nil, want none",
+				len(below), alive)
+		}
+	}
 }
 
 // Err says that a context is done, Cause why: the first cause wins, and goes down the tree.
@@ -348,6 +371,44 @@ func TestForeignParent(t *testing.T) {
 		if middle.Err() != context.Canceled || bottom.Err() != context.Canceled {
 			t.Errorf("ours was cancelled: its standard child has Err() = %v, ours below that %v; want context.Canceled", middle.Err(), bottom.Err())
 		}
+
+		// A type that has the error of ours, too, and only an end of its own.
+		shell := &foreignDone{Context: top, done: make(chan struct{})}
+		inside, stopInside := contexttree.WithCancelCause(shell)
+		defer stopInside(nil)
+		synctest.Wait()
+		if inside.Err() != nil || isDone(inside) {
+			t.Errorf("the Done of a foreign parent is open, its Err() is that of ours, which is done: child.Err() = %v, done: %v; want nil, false",
+				inside.Err(), isDone(inside))
+		}
+		close(shell.done)
+		synctest.Wait()
+		if inside.Err() != context.Canceled || !isDone(inside) {
+			t.Errorf("the Done of a foreign parent is closed, its Err() is context.Canceled: child.Err() = %v, done: %v; want context.Canceled, true",
+				inside.Err(), isDone(inside))
+		}
+
+		// A type with one more method, of a well-known name and of no use.
+		more := &foreignMethods{foreignContext{Context: context.Background(), done: make(chan struct{})}}
+		under, stopUnder := contexttree.WithCancelCause(more)
+		defer stopUnder(nil)
+		more.end(errForeign)
+		synctest.Wait()
+		if under.Err() != errForeign || !isDone(under) {
+			t.Errorf("a foreign parent that has a method AfterFunc, too, ended with %v: child.Err() = %v, done: %v; want its error, true",
+				errForeign, under.Err(), isDone(under))
+		}
+
+		// A type that promises a deadline and does not end with it.
+		loose := foreignDeadline{context.Background(), time.Now().Add(time.Second)}
+		kept, stopKept := contexttree.WithTimeout(loose, 2*time.Second)
+		defer stopKept()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if kept.Err() == nil || !isDone(kept) { // with which error is another intent's
+			t.Errorf("WithTimeout(parent, 2s), a foreign parent does not keep its deadline of 1s: after 3s Err() = %v, done: %v; want an error, true",
+				kept.Err(), isDone(kept))
+		}
 	})
 }
 
@@ -406,6 +467,37 @@ func TestForgets(t *testing.T) {
 		t.Error("a parent was cancelled and is still in use: its children are still held in memory")
 	}
 	runtime.KeepAlive(parent)
+
+	for _, kind := range []string{"of this package", "standard"} {
+		synctest.Test(t, func(t *testing.T) {
+			parent, stop := contexttree.WithCancelCause(context.Background())
+			if kind == "standard" {
+				parent, stop = context.WithCancelCause(context.Background())
+			}
+			defer stop(nil)
+			memory := make([]weak.Pointer[[4096]byte], 100)
+			for i := range memory {
+				payload := new([4096]byte)
+				memory[i] = weak.Make(payload)
+				contexttree.WithTimeout(context.WithValue(parent, key{}, payload), time.Millisecond)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			held := 0
+			for _, m := range memory {
+				if !collected(m) {
+					held++
+				}
+				if held == 3 {
+					break // each takes a while
+				}
+			}
+			if held > 0 {
+				t.Errorf("100 times WithTimeout(parent, 1ms) without a cancel, a second ago, the parent is %s and lives on: memory of such a child is still held, want none", kind)
+			}
+			runtime.KeepAlive(parent)
+		})
+	}
 }
 
 // All of it may be used by many goroutines at once.
@@ -506,3 +598,24 @@ func (f *foreignContext) end(err error) {
 	f.err = err
 	close(f.done)
 }
+
+// foreignDone has all of another context but its Done.
+type foreignDone struct {
+	context.Context
+	done chan struct{}
+}
+
+func (f *foreignDone) Done() <-chan struct{} { return f.done }
+
+// foreignMethods has a method that no Context needs to have.
+type foreignMethods struct{ foreignContext }
+
+func (f *foreignMethods) AfterFunc(func()) func() bool { return func() bool { return false } }
+
+// foreignDeadline has a deadline that passes without any consequence.
+type foreignDeadline struct {
+	context.Context
+	at time.Time
+}
+
+func (f foreignDeadline) Deadline() (time.Time, bool) { return f.at, true }

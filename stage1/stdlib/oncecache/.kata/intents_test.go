@@ -79,6 +79,27 @@ func TestKeysApart(t *testing.T) {
 		city := get(t.Context(), c, "Patan")
 		city.wants(t, returned("Patan in Nepal", nil), `Get(ctx, "Patan"), whose load asks the cache for "country"`)
 	})
+
+	// Not in a bubble: who waits for a mutex there stops the clock.
+	c := oncecache.New(time.Minute, func(context.Context, any) (string, error) { return "value", nil })
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("Cache[any, string]: Get(ctx, []int{1}) returned, want a panic: a slice cannot be hashed")
+			}
+		}()
+		c.Get(t.Context(), []int{1})
+	}()
+	other := make(chan string, 1)
+	go func() { other <- returned(c.Get(context.Background(), "key")) }()
+	select {
+	case got := <-other:
+		if want := returned("value", nil); got != want {
+			t.Errorf(`Get(ctx, []int{1}) has panicked; then Get(ctx, "key"): %s, want: %s`, got, want)
+		}
+	case <-time.After(2 * time.Second):
+		t.Error(`Get(ctx, []int{1}) has panicked; then Get(ctx, "key") does not return: is a mutex still held?`)
+	}
 }
 
 // An error goes to all that wait for the load, and is not kept: the next Get loads again.
@@ -380,6 +401,32 @@ func TestLoadContext(t *testing.T) {
 			t.Error("the load has ended, and its context is not cancelled: what hangs on to it leaks")
 		}
 	})
+	for _, end := range []struct {
+		how  string
+		load func() (string, error)
+	}{
+		{"with a value", func() (string, error) { return "value", nil }},
+		{"with an error", func() (string, error) { return "", errors.New("the database is down") }},
+		{"by a panic", func() (string, error) { panic("in the load") }},
+	} {
+		bubble(t, func(t *testing.T) {
+			var seen context.Context
+			c := oncecache.New(time.Minute, func(ctx context.Context, _ string) (string, error) {
+				seen = ctx
+				return end.load()
+			})
+			func() {
+				defer func() { recover() }() // what becomes of a panic is another intent's
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				c.Get(ctx, "key")
+			}()
+			synctest.Wait()
+			if seen == nil || seen.Err() == nil {
+				t.Errorf("the load has ended %s, and its context is not cancelled: what hangs on to it leaks", end.how)
+			}
+		})
+	}
 }
 
 // A Get whose context is done beforehand says why, and neither loads nor looks.

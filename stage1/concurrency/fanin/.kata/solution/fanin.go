@@ -46,19 +46,24 @@ func MergeOrdered[T any](ctx context.Context, compare func(a, b T) int, inputs .
 		defer close(out)
 
 		// The first value of every input that has one, in the order of the inputs.
-		var heads []head
-		for _, in := range inputs {
+		// Awaited side by side: whoever feeds several inputs may begin with any of them.
+		first := make([]head, len(inputs))
+		var shown sync.WaitGroup
+		for i, in := range inputs {
 			if in == nil {
 				continue
 			}
-			v, ok := receive(ctx, in)
-			if ctx.Err() != nil {
-				return
-			}
-			if ok {
-				heads = append(heads, head{v, in})
-			}
+			shown.Go(func() {
+				if v, ok := receive(ctx, in); ok {
+					first[i] = head{v, in}
+				}
+			})
 		}
+		shown.Wait()
+		if ctx.Err() != nil {
+			return
+		}
+		heads := slices.DeleteFunc(first, func(h head) bool { return h.in == nil })
 
 		for len(heads) > 0 {
 			// The first of the least, so that equal values keep the order of their inputs. A scan is fine for the

@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// A Group is a set of tasks that belong together. It has no lock of its own: the limit is a weighted semaphore, and
-// the first error and the first panic are claimed by compare-and-swap.
+// A Group is a set of tasks that belong together. The limit is a weighted semaphore, the first error and the first
+// panic are claimed by compare-and-swap. Only the count of the tasks has a lock: a sync.WaitGroup would forbid Go from 0
+// beside Wait.
 type Group struct {
 	cancel   context.CancelCauseFunc
 	slots    *semaphore.Weighted
-	tasks    sync.WaitGroup
-	running  atomic.Int32
+	tasks    counter
 	err      atomic.Pointer[error]
 	panicked atomic.Pointer[PanicError]
 }
@@ -48,7 +48,7 @@ func WithContext(ctx context.Context) (*Group, context.Context) {
 
 // SetLimit allows at most n tasks at a time; a negative n means no limit. It panics while tasks are running.
 func (g *Group) SetLimit(n int) {
-	if g.running.Load() > 0 {
+	if g.tasks.running() > 0 {
 		panic("errgroup: SetLimit while tasks are running")
 	}
 	g.slots = nil
@@ -63,8 +63,8 @@ func (g *Group) Go(f func() error) {
 		// With a context that is never cancelled Acquire cannot fail, but a limit of 0 makes it wait forever, as it should.
 		_ = g.slots.Acquire(context.Background(), 1)
 	}
-	g.running.Add(1)
-	g.tasks.Go(func() { g.run(f) })
+	g.tasks.add(1)
+	go g.run(f)
 }
 
 // TryGo starts f if the limit allows it right now, and reports whether it did.
@@ -72,8 +72,8 @@ func (g *Group) TryGo(f func() error) bool {
 	if g.slots != nil && !g.slots.TryAcquire(1) {
 		return false
 	}
-	g.running.Add(1)
-	g.tasks.Go(func() { g.run(f) })
+	g.tasks.add(1)
+	go g.run(f)
 	return true
 }
 
@@ -81,13 +81,14 @@ func (g *Group) run(f func() error) {
 	defer func() {
 		if v := recover(); v != nil {
 			p := &PanicError{Value: v, Stack: debug.Stack()}
-			g.panicked.CompareAndSwap(nil, p)
-			g.stop(p)
+			if g.panicked.CompareAndSwap(nil, p) { // only the first: the panic and the cause are of one task
+				g.stop(p)
+			}
 		}
 		if g.slots != nil {
 			g.slots.Release(1)
 		}
-		g.running.Add(-1)
+		g.tasks.add(-1)
 	}()
 	if err := f(); err != nil && g.err.CompareAndSwap(nil, &err) {
 		g.stop(err)
@@ -102,7 +103,7 @@ func (g *Group) stop(cause error) {
 
 // Wait blocks until every task has ended. It returns the first error, or panics with the first *PanicError.
 func (g *Group) Wait() error {
-	g.tasks.Wait()
+	g.tasks.wait()
 	g.stop(nil)
 	if p := g.panicked.Load(); p != nil {
 		panic(p)
@@ -111,4 +112,41 @@ func (g *Group) Wait() error {
 		return *err
 	}
 	return nil
+}
+
+// counter counts the tasks that run, and tells when there are none.
+type counter struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // closed when n falls to 0; nil while nobody waits for that
+}
+
+func (c *counter) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n += n
+	if c.n == 0 && c.idle != nil {
+		close(c.idle)
+		c.idle = nil
+	}
+}
+
+func (c *counter) running() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n
+}
+
+func (c *counter) wait() {
+	c.mu.Lock()
+	for c.n > 0 {
+		if c.idle == nil {
+			c.idle = make(chan struct{})
+		}
+		idle := c.idle
+		c.mu.Unlock()
+		<-idle
+		c.mu.Lock()
+	}
+	c.mu.Unlock()
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 )
 
 // A Group is a set of tasks that belong together. The zero Group is ready to use: no limit, no context.
@@ -17,10 +16,9 @@ type Group struct {
 	turn   sync.Mutex              // held by the caller of Go who waits for a slot: first come, first served
 	slots  chan struct{}           // holds one element per running task; nil without a limit
 
-	tasks   sync.WaitGroup
-	running atomic.Int64 // a WaitGroup does not tell its count, and SetLimit needs it
-
-	mu       sync.Mutex // guards err and panicked
+	mu       sync.Mutex // guards all below
+	running  int
+	idle     chan struct{} // closed when running falls to 0; nil while nobody waits for that
 	err      error
 	panicked *PanicError
 }
@@ -52,7 +50,10 @@ func WithContext(ctx context.Context) (*Group, context.Context) {
 // SetLimit allows at most n tasks at a time from now on; a negative n means no limit, and with 0 no task starts.
 // It panics while tasks are running.
 func (g *Group) SetLimit(n int) {
-	if running := g.running.Load(); running > 0 {
+	g.mu.Lock()
+	running := g.running
+	g.mu.Unlock()
+	if running > 0 {
 		panic(fmt.Sprintf("errgroup: SetLimit(%d) while %d tasks are running", n, running))
 	}
 	if n < 0 {
@@ -87,8 +88,9 @@ func (g *Group) TryGo(f func() error) bool {
 
 // start runs f, for which a slot is taken already.
 func (g *Group) start(f func() error) {
-	g.running.Add(1)
-	g.tasks.Add(1)
+	g.mu.Lock()
+	g.running++
+	g.mu.Unlock()
 	go func() {
 		// Deferred, because a task may also end by a panic or by runtime.Goexit (a failed assertion in a test).
 		defer g.end()
@@ -109,8 +111,13 @@ func (g *Group) end() {
 	if g.slots != nil {
 		<-g.slots
 	}
-	g.running.Add(-1)
-	g.tasks.Done()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running--
+	if g.running == 0 && g.idle != nil {
+		close(g.idle)
+		g.idle = nil
+	}
 }
 
 func (g *Group) fail(err error) {
@@ -142,10 +149,17 @@ func (g *Group) stop(cause error) {
 // Wait blocks until every task has ended and returns the first error, or nil. If a task has panicked, Wait panics
 // with a *PanicError instead.
 func (g *Group) Wait() error {
-	g.tasks.Wait()
-
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	for g.running > 0 {
+		if g.idle == nil {
+			g.idle = make(chan struct{})
+		}
+		idle := g.idle
+		g.mu.Unlock()
+		<-idle
+		g.mu.Lock()
+	}
 	g.stop(nil) // a context that nobody cancels stays registered with its parent for as long as that lives
 	if g.panicked != nil {
 		panic(g.panicked)

@@ -16,7 +16,7 @@ type Group struct {
 	cancel context.CancelCauseFunc
 	slots  chan struct{}
 
-	tasks   sync.WaitGroup
+	tasks   counter
 	running atomic.Int64
 
 	mu       sync.Mutex
@@ -143,4 +143,37 @@ func (g *Group) Wait() error {
 		panic(g.panicked)
 	}
 	return g.err
+}
+
+// counter is a WaitGroup that may be counted up from 0 while others wait.
+type counter struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // closed when n falls to 0; nil while nobody waits for that
+}
+
+func (c *counter) Add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n += n
+	if c.n == 0 && c.idle != nil {
+		close(c.idle)
+		c.idle = nil
+	}
+}
+
+func (c *counter) Done() { c.Add(-1) }
+
+func (c *counter) Wait() {
+	c.mu.Lock()
+	for c.n > 0 {
+		if c.idle == nil {
+			c.idle = make(chan struct{})
+		}
+		idle := c.idle
+		c.mu.Unlock()
+		<-idle
+		c.mu.Lock()
+	}
+	c.mu.Unlock()
 }

@@ -51,6 +51,20 @@ type entry[T any] struct {
 	in    <-chan T
 }
 
+// show fetches the next value.
+func (e entry[T]) show(ctx context.Context, shown chan<- *entry[T]) {
+	select {
+	case v, ok := <-e.in:
+		if !ok {
+			shown <- nil
+			return
+		}
+		e.value = v
+		shown <- &e
+	case <-ctx.Done():
+	}
+}
+
 type queue[T any] struct {
 	entries []entry[T]
 	compare func(a, b T) int
@@ -87,13 +101,16 @@ func MergeOrdered[T any](ctx context.Context, compare func(a, b T) int, inputs .
 	go func() {
 		defer close(out)
 		q := &queue[T]{compare: compare}
+		shown := make(chan *entry[T], len(waiting)) // nil for an input that was closed
 		for {
-			for _, e := range waiting {
+			for _, e := range waiting { // side by side: a producer may feed several inputs, and begin with any of them
+				go e.show(ctx, shown)
+			}
+			for range waiting {
 				select {
-				case v, ok := <-e.in:
-					if ok {
-						e.value = v
-						heap.Push(q, e)
+				case e := <-shown:
+					if e != nil {
+						heap.Push(q, *e)
 					}
 				case <-ctx.Done():
 					return

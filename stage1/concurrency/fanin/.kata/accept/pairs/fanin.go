@@ -1,7 +1,10 @@
 // Package fanin brings several channels together into one: in whatever order values come, or sorted.
 package fanin
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
 // Merge brings the inputs together two by two, as in a knockout tournament.
 func Merge[T any](ctx context.Context, inputs ...<-chan T) <-chan T {
@@ -60,9 +63,11 @@ func MergeOrdered[T any](ctx context.Context, compare func(a, b T) int, inputs .
 	out := make(chan T)
 	go func() {
 		defer close(out)
+		var all sync.WaitGroup // side by side: a producer may feed several inputs, and begin with any of them
 		for _, c := range cursors {
-			c.next(ctx)
+			all.Go(func() { c.next(ctx) })
 		}
+		all.Wait()
 		for ctx.Err() == nil {
 			var least *cursor[T]
 			for _, c := range cursors {

@@ -48,21 +48,28 @@ func MergeOrdered[T any](ctx context.Context, compare func(a, b T) int, inputs .
 		defer close(out)
 		heads := make([]*T, len(inputs)) // nil: to be fetched
 		for {
-			for i := 0; i < len(inputs); i++ {
-				if heads[i] != nil {
-					continue
+			// Whichever comes first: a producer may feed several inputs, and begin with any of them.
+			cases := []reflect.SelectCase{{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ctx.Done())}}
+			missing := []int{-1} // the inputs behind the cases
+			for i, in := range inputs {
+				if heads[i] == nil {
+					cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(in)})
+					missing = append(missing, i)
 				}
-				select {
-				case v, ok := <-inputs[i]:
-					if ok {
-						heads[i] = &v
-						continue
-					}
-					inputs, heads = slices.Delete(inputs, i, i+1), slices.Delete(heads, i, i+1)
-					i--
-				case <-ctx.Done():
+			}
+			if len(cases) > 1 {
+				n, v, ok := reflect.Select(cases)
+				i := missing[n]
+				switch {
+				case n == 0:
 					return
+				case ok:
+					heads[i] = new(T)
+					reflect.ValueOf(heads[i]).Elem().Set(v)
+				default:
+					inputs, heads = slices.Delete(inputs, i, i+1), slices.Delete(heads, i, i+1)
 				}
+				continue
 			}
 			if len(heads) == 0 {
 				return

@@ -45,19 +45,23 @@ func MergeOrdered[T any](ctx context.Context, compare func(a, b T) int, inputs .
 	go func() {
 		defer close(out)
 
-		var heads []head
-		for _, in := range inputs {
+		first := make([]head, len(inputs))
+		var shown sync.WaitGroup
+		for i, in := range inputs {
 			if in == nil {
 				continue
 			}
-			v, ok := receive(ctx, in)
-			if ctx.Err() != nil {
-				return
-			}
-			if ok {
-				heads = append(heads, head{v, in})
-			}
+			shown.Go(func() {
+				if v, ok := receive(ctx, in); ok {
+					first[i] = head{v, in}
+				}
+			})
 		}
+		shown.Wait()
+		if ctx.Err() != nil {
+			return
+		}
+		heads := slices.DeleteFunc(first, func(h head) bool { return h.in == nil })
 
 		for len(heads) > 0 {
 			least := 0

@@ -45,17 +45,22 @@ func MergeOrdered[T any](ctx context.Context, compare func(a, b T) int, inputs .
 	go func() {
 		defer close(out)
 
-		var heads []head
-		for _, in := range inputs {
+		first := make([]head, len(inputs))
+		var shown sync.WaitGroup
+		for i, in := range inputs {
 			if in == nil {
 				continue
 			}
-			v, _ := receive(ctx, in)
-			if ctx.Err() != nil {
-				return
-			}
-			heads = append(heads, head{v, in})
+			shown.Go(func() {
+				v, _ := receive(ctx, in)
+				first[i] = head{v, in}
+			})
 		}
+		shown.Wait()
+		if ctx.Err() != nil {
+			return
+		}
+		heads := slices.DeleteFunc(first, func(h head) bool { return h.in == nil })
 
 		for len(heads) > 0 {
 			least := 0

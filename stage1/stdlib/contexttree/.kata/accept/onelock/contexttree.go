@@ -25,14 +25,14 @@ func WithTimeout(parent context.Context, d time.Duration) (context.Context, cont
 		n.at = &at
 	}
 	n.enter()
-	if n.at != nil && d > 0 {
+	if d > 0 {
 		mu.Lock()
 		if n.err == nil {
 			timer := time.AfterFunc(d, func() { n.finish(context.DeadlineExceeded, nil) })
 			n.atEnd = append(n.atEnd, func() { timer.Stop() })
 		}
 		mu.Unlock()
-	} else if n.at != nil {
+	} else {
 		n.finish(context.DeadlineExceeded, nil)
 	}
 	return n, func() { n.finish(context.Canceled, nil) }
@@ -55,7 +55,7 @@ func AfterFunc(ctx context.Context, f func()) func() bool {
 	if n := find(ctx); n != nil {
 		return n.AfterFunc(f)
 	}
-	return context.AfterFunc(ctx, f)
+	return context.AfterFunc(valuesOf{ctx, ctx}, f)
 }
 
 // Cause says why ctx is done.
@@ -102,11 +102,14 @@ func (n *tree) enter() {
 		return
 	}
 	follow := func() { n.finish(n.Context.Err(), context.Cause(n.Context)) }
-	if n.Context.Err() != nil {
+	select {
+	case <-n.Context.Done():
 		follow()
 		return
+	default:
 	}
-	stop := context.AfterFunc(n.Context, follow)
+	// Wrapped, so that nobody sees a method AfterFunc that n.Context may have: it is not for us to call.
+	stop := context.AfterFunc(valuesOf{n.Context, n.Context}, follow)
 	mu.Lock()
 	defer mu.Unlock()
 	n.atEnd = append(n.atEnd, func() { stop() })

@@ -22,11 +22,9 @@ func WithCancelCause(parent context.Context) (ctx context.Context, cancel contex
 func WithTimeout(parent context.Context, d time.Duration) (ctx context.Context, cancel context.CancelFunc) {
 	c := newNode(parent)
 	deadline := time.Now().Add(d)
-	if earlier, ok := parent.Deadline(); ok && earlier.Before(deadline) {
-		c.link()
-		return c, c.stop
+	if earlier, ok := parent.Deadline(); !ok || !earlier.Before(deadline) {
+		c.deadline = deadline // before anybody else can see c
 	}
-	c.deadline = deadline // before anybody else can see c
 	c.link()
 	if d <= 0 {
 		c.expire()
@@ -48,7 +46,7 @@ func AfterFunc(ctx context.Context, f func()) (stop func() bool) {
 	if c := nearest(ctx); c != nil {
 		return c.AfterFunc(f)
 	}
-	return context.AfterFunc(ctx, f)
+	return context.AfterFunc(interfaceOnly{ctx}, f)
 }
 
 // Cause says why ctx is done; nil if it is not. For contexts that are not of this package it is context.Cause.
@@ -100,6 +98,10 @@ func nearest(ctx context.Context) *node {
 	return c
 }
 
+// interfaceOnly hides what else a foreign context has: package context would call a method AfterFunc, whatever it
+// does. A standard one it finds all the same, by its value and its Done.
+type interfaceOnly struct{ context.Context }
+
 // link makes c end when its parent does.
 func (c *node) link() {
 	if p := nearest(c.parent); p != nil {
@@ -108,11 +110,13 @@ func (c *node) link() {
 		return
 	}
 	end := func() { c.cancel(false, context.Canceled, context.Cause(c.parent)) }
-	if c.parent.Err() != nil {
+	select {
+	case <-c.parent.Done():
 		end() // AfterFunc would do so too, but later
 		return
+	default:
 	}
-	stop := context.AfterFunc(c.parent, end)
+	stop := context.AfterFunc(interfaceOnly{c.parent}, end)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {

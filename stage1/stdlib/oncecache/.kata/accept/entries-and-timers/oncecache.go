@@ -80,7 +80,6 @@ func (c *Cache[K, V]) join(ctx context.Context, key K) (*entry[V], chan outcome[
 
 // fill loads the value of an entry and tells those who wait.
 func (c *Cache[K, V]) fill(ctx context.Context, key K, e *entry[V]) {
-	defer e.forget()
 	var v V
 	var err error
 	result := func() (V, error) { return v, err }
@@ -94,6 +93,7 @@ func (c *Cache[K, V]) fill(ctx context.Context, key K, e *entry[V]) {
 		v, err = c.load(ctx, key)
 		failed = err != nil
 	}()
+	e.forget()
 
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -91,8 +91,8 @@ func (c *Cache[K, V]) begin(ctx context.Context, key K, cell *cell[V]) *attempt[
 	ctx, stop := context.WithCancel(ctx)
 	a := &attempt[V]{stop: stop, ended: make(chan struct{})}
 	go func() {
-		defer stop()
 		value, good := a.run(func() (V, error) { return c.load(ctx, key) })
+		stop()
 		cell.mu.Lock()
 		defer cell.mu.Unlock()
 		if cell.now == a {

@@ -44,24 +44,10 @@ func New[K comparable, V any](ttl time.Duration, load func(ctx context.Context, 
 // Get returns the value of key, and loads it if need be.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	var zero V
-	c.mu.Lock()
-	if k, ok := c.kept[key]; ok {
-		if time.Now().Before(k.until) {
-			c.mu.Unlock()
-			return k.value, nil
-		}
-		delete(c.kept, key)
-	}
-	if ctx.Err() != nil {
-		c.mu.Unlock()
-		return zero, context.Cause(ctx)
-	}
-	l := c.loads[key]
+	value, l, err := c.look(ctx, key)
 	if l == nil {
-		l = c.start(ctx, key)
+		return value, err
 	}
-	l.waiting++
-	c.mu.Unlock()
 
 	select {
 	case <-l.done:
@@ -75,6 +61,27 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	return l.value, l.err
 }
 
+// look returns the value that is kept, or else the load to wait for.
+func (c *Cache[K, V]) look(ctx context.Context, key K) (v V, l *loading[V], err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock() // also when key cannot be hashed: K may be an interface
+	if k, ok := c.kept[key]; ok {
+		if time.Now().Before(k.until) {
+			return k.value, nil, nil
+		}
+		delete(c.kept, key)
+	}
+	if ctx.Err() != nil {
+		return v, nil, context.Cause(ctx)
+	}
+	l = c.loads[key]
+	if l == nil {
+		l = c.start(ctx, key)
+	}
+	l.waiting++
+	return v, l, nil
+}
+
 // start begins a load. It runs in a goroutine of its own, for the caller that
 // starts it may leave before the others do.
 func (c *Cache[K, V]) start(ctx context.Context, key K) *loading[V] {
@@ -82,8 +89,8 @@ func (c *Cache[K, V]) start(ctx context.Context, key K) *loading[V] {
 	l := &loading[V]{cancel: cancel, done: make(chan struct{})}
 	c.loads[key] = l
 	go func() {
-		defer cancel()
 		l.run(func() (V, error) { return c.load(ctx, key) })
+		cancel() // before anybody learns the outcome
 		c.finish(key, l)
 	}()
 	return l

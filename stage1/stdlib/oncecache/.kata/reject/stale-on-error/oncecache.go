@@ -48,19 +48,10 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 		return zero, context.Cause(ctx)
 	}
 
-	c.mu.Lock()
-	if k, ok := c.kept[key]; ok {
-		if time.Now().Before(k.until) {
-			c.mu.Unlock()
-			return k.value, nil
-		}
-	}
-	l := c.loads[key]
+	value, l := c.look(ctx, key)
 	if l == nil {
-		l = c.start(ctx, key)
+		return value, nil
 	}
-	l.waiting++
-	c.mu.Unlock()
 
 	select {
 	case <-l.done:
@@ -74,6 +65,23 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	return l.value, l.err
 }
 
+// look returns the value that is kept, or else the load to wait for.
+func (c *Cache[K, V]) look(ctx context.Context, key K) (v V, l *loading[V]) {
+	c.mu.Lock()
+	defer c.mu.Unlock() // also when key cannot be hashed: K may be an interface
+	if k, ok := c.kept[key]; ok {
+		if time.Now().Before(k.until) {
+			return k.value, nil
+		}
+	}
+	l = c.loads[key]
+	if l == nil {
+		l = c.start(ctx, key)
+	}
+	l.waiting++
+	return v, l
+}
+
 // start begins a load. It runs in a goroutine of its own, for the caller that
 // starts it may leave before the others do.
 func (c *Cache[K, V]) start(ctx context.Context, key K) *loading[V] {
@@ -81,8 +89,8 @@ func (c *Cache[K, V]) start(ctx context.Context, key K) *loading[V] {
 	l := &loading[V]{cancel: cancel, done: make(chan struct{})}
 	c.loads[key] = l
 	go func() {
-		defer cancel()
 		l.run(func() (V, error) { return c.load(ctx, key) })
+		cancel() // before anybody learns the outcome
 		c.finish(key, l)
 	}()
 	return l

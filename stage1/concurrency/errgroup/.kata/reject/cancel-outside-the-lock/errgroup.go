@@ -1,0 +1,166 @@
+// Package errgroup cancels before it takes the lock: another task may get there in between, and then the error and the
+// cause come from two tasks.
+//
+//kata:caught-by TestAtTheSameTime
+package errgroup
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+)
+
+// A Group is a set of tasks that belong together. The zero Group is ready to use: no limit, no context.
+// Go, TryGo and Wait may be called from any goroutine, tasks included; SetLimit may not be called beside them.
+type Group struct {
+	cancel context.CancelCauseFunc // nil without a context
+	slots  chan struct{}           // holds one element per running task; nil without a limit
+
+	mu       sync.Mutex // guards all below
+	running  int
+	idle     chan struct{} // closed when running falls to 0; nil while nobody waits for that
+	err      error
+	panicked *PanicError
+}
+
+// A PanicError is what Wait panics with after a task has panicked.
+type PanicError struct {
+	Value any    // what the task panicked with
+	Stack []byte // the stack of the task's goroutine at the panic, as runtime/debug.Stack prints it
+}
+
+// Error gives the value and the stack, so that a crash report shows where the task went wrong.
+func (p *PanicError) Error() string {
+	return fmt.Sprintf("task panicked: %v\n\n%s", p.Value, p.Stack)
+}
+
+// Unwrap gives the value if it is an error, so that errors.Is and errors.As see it.
+func (p *PanicError) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// WithContext returns a Group and a context derived from ctx. The context is cancelled as soon as a task fails or
+// panics, with the error or the *PanicError as its cause, and at the latest when Wait returns.
+func WithContext(ctx context.Context) (*Group, context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &Group{cancel: cancel}, ctx
+}
+
+// SetLimit allows at most n tasks at a time from now on; a negative n means no limit, and with 0 no task starts.
+// It panics while tasks are running.
+func (g *Group) SetLimit(n int) {
+	g.mu.Lock()
+	running := g.running
+	g.mu.Unlock()
+	if running > 0 {
+		panic(fmt.Sprintf("errgroup: SetLimit(%d) while %d tasks are running", n, running))
+	}
+	if n < 0 {
+		g.slots = nil
+		return
+	}
+	g.slots = make(chan struct{}, n)
+}
+
+// Go runs f in a goroutine. At the limit it blocks until a task has ended.
+func (g *Group) Go(f func() error) {
+	if g.slots != nil {
+		g.slots <- struct{}{}
+	}
+	g.start(f)
+}
+
+// TryGo starts f like Go if the limit allows it right now, and reports whether it did. It never blocks.
+func (g *Group) TryGo(f func() error) bool {
+	if g.slots != nil {
+		select {
+		case g.slots <- struct{}{}:
+		default:
+			return false
+		}
+	}
+	g.start(f)
+	return true
+}
+
+// start runs f, for which a slot is taken already.
+func (g *Group) start(f func() error) {
+	g.mu.Lock()
+	g.running++
+	g.mu.Unlock()
+	go func() {
+		// Deferred, because a task may also end by a panic or by runtime.Goexit (a failed assertion in a test).
+		defer g.end()
+		defer func() {
+			// After Goexit recover returns nil, as after a plain return. After panic(nil) it does not.
+			if v := recover(); v != nil {
+				g.crash(&PanicError{Value: v, Stack: debug.Stack()})
+			}
+		}()
+		if err := f(); err != nil {
+			g.fail(err)
+		}
+	}()
+}
+
+// end frees what start took. The slot comes first: whoever returns from Wait finds all of them free.
+func (g *Group) end() {
+	if g.slots != nil {
+		<-g.slots
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running--
+	if g.running == 0 && g.idle != nil {
+		close(g.idle)
+		g.idle = nil
+	}
+}
+
+func (g *Group) fail(err error) {
+	g.stop(err)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err == nil {
+		g.err = err
+	}
+}
+
+func (g *Group) crash(p *PanicError) {
+	g.stop(p)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.panicked == nil {
+		g.panicked = p
+	}
+}
+
+// stop cancels the group's context. The first cause stays: a context keeps it.
+func (g *Group) stop(cause error) {
+	if g.cancel != nil {
+		g.cancel(cause)
+	}
+}
+
+// Wait blocks until every task has ended and returns the first error, or nil. If a task has panicked, Wait panics
+// with a *PanicError instead.
+func (g *Group) Wait() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.running > 0 {
+		if g.idle == nil {
+			g.idle = make(chan struct{})
+		}
+		idle := g.idle
+		g.mu.Unlock()
+		<-idle
+		g.mu.Lock()
+	}
+	g.stop(nil) // a context that nobody cancels stays registered with its parent for as long as that lives
+	if g.panicked != nil {
+		panic(g.panicked)
+	}
+	return g.err
+}

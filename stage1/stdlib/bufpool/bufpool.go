@@ -6,7 +6,7 @@ type Pool struct {
 	// TODO: the idle buffers
 }
 
-// New returns a pool that keeps no buffer with a capacity of more than limit bytes.
+// New returns a pool that keeps no buffer with a capacity of more than limit bytes. The limit is at least 64.
 func New(limit int) *Pool {
 	panic("TODO: make the pool")
 }

@@ -7,6 +7,8 @@
 package slicegrow_test
 
 import (
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
 
@@ -56,7 +58,7 @@ func TestInPlace(t *testing.T) {
 		if !slices.Equal(array, want) {
 			t.Fatalf("Append(array[:2:6], %v...): the array is\n     %v\nwant %v", values, array, want)
 		}
-		if n := testing.AllocsPerRun(10, func() { slicegrow.Append(s, values...) }); n != 0 {
+		if n := allocations(0, func() { slicegrow.Append(s, values...) }); n > 0 {
 			t.Fatalf("Append(s, %v...), s has room for 4: allocates %v times, want 0", values, n)
 		}
 	}
@@ -169,7 +171,7 @@ func TestOneGrowth(t *testing.T) {
 	for _, held := range []int{0, 1, 100} {
 		for _, added := range []int{1, 10, 1000, 100_000} {
 			s, values := make([]int, held), make([]int, added)
-			if n := testing.AllocsPerRun(5, func() { slicegrow.Append(s, values...) }); n > 1 {
+			if n := allocations(1, func() { slicegrow.Append(s, values...) }); n > 1 {
 				t.Fatalf("Append to a full slice of %d elements, %d more: allocates %v times, want once", held, added, n)
 			}
 		}
@@ -193,6 +195,18 @@ func TestNothing(t *testing.T) {
 	if got := slicegrow.Append(s); len(got) != 3 || cap(got) != 5 || &got[0] != &s[0] {
 		t.Errorf("Append(s), s of length 3 and capacity 5: length %d, capacity %d, want s itself", len(got), cap(got))
 	}
+}
+
+// allocations returns how often f allocates: the least of several measurements, or the first that is within limit.
+// What is counted are the allocations of the whole process, those of the runtime too; they can only add to f's.
+func allocations(limit float64, f func()) float64 {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection that starts in between brings goroutines of its own
+	least := testing.AllocsPerRun(5, f)
+	for try := 1; try < 10 && least > limit; try++ {
+		runtime.GC() // whoever has just begun something, a collection or a finalizer, gets to its end
+		least = min(least, testing.AllocsPerRun(5, f))
+	}
+	return least
 }
 
 // texts has a name, which Append keeps.

@@ -171,6 +171,35 @@ func TestTurnIsKept(t *testing.T) {
 			t.Errorf("6 high values, a low one that comes after the 5th, k = 3: Next gave %q, want %q", got, want)
 		}
 	})
+
+	// An error is no value: it neither ends a row nor begins one.
+	for _, while := range []string{"before it was called", "while it waited"} {
+		bubble(t, func(t *testing.T) {
+			high, low := lane("h", 2), lane("l", 0)
+			l := priority.New(high, low, 2)
+			take(t, l, 2)
+			ctx, cancel := context.WithCancel(context.Background())
+			if while == "before it was called" {
+				cancel()
+			}
+			cancelled := start(ctx, l)
+			settle()
+			cancel()
+			settle()
+			select {
+			case <-cancelled:
+			default: // that it still waits is another promise's matter
+				high <- "releases it"
+				<-cancelled
+				return
+			}
+			high <- "h3"
+			low <- "l1"
+			if got := take(t, l, 1); got[0] != "l1" {
+				t.Errorf("h1, h2, a Next cancelled %s, then h3 and l1 are ready, k = 2: Next gave %q, want l1", while, got[0])
+			}
+		})
+	}
 }
 
 // Only high values in a row count: a low one in between, whatever the reason, begins a new row.

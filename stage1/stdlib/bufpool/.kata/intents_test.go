@@ -116,18 +116,19 @@ func TestOversizedDropped(t *testing.T) {
 	}
 
 	for range 5 {
-		array := releaseHuge(pool, huge)
+		array, released := releaseHuge(pool, huge)
 		next := pool.Get() // in use, so that it is not an idle buffer that the garbage collector takes
 		next.WriteString("small")
-		for range 5 {
-			if runtime.GC(); array.Value() == nil {
-				break
+		if !collected(array) {
+			runtime.KeepAlive(released)
+			released = bufpool.Buffer{}
+			if collected(array) {
+				t.Fatalf("New(%d), a buffer of %d bytes was released: its memory is held by the released Buffer, as long as somebody has that", limit, len(huge))
 			}
-		}
-		if array.Value() != nil {
 			t.Fatalf("New(%d), a buffer of %d bytes was released: its memory is still held by the pool or by the next buffer, which has Cap() = %d",
 				limit, len(huge), next.Cap())
 		}
+		runtime.KeepAlive(released)
 		next.Release()
 	}
 }
@@ -177,6 +178,16 @@ func TestReusedPanics(t *testing.T) {
 			}
 			fresh.Release()
 		}
+	}
+
+	old := pool.Get()
+	old.Release()
+	for i := range 1 << 17 { // a number of 16 bits has come round by then, twice
+		b := pool.Get()
+		if !panics(func() { old.Len() }) {
+			t.Fatalf("a buffer was released, and %d others were taken from the pool since: Len of the old buffer did not panic", i+1)
+		}
+		b.Release()
 	}
 }
 
@@ -293,13 +304,23 @@ func panics(f func()) (did bool) {
 	return false
 }
 
-// releaseHuge has a buffer grow, and returns a weak pointer to its memory.
-func releaseHuge(pool *bufpool.Pool, huge []byte) weak.Pointer[byte] {
+// releaseHuge has a buffer grow and releases it. It returns a weak pointer to its memory, and the released buffer.
+func releaseHuge(pool *bufpool.Pool, huge []byte) (weak.Pointer[byte], bufpool.Buffer) {
 	b := pool.Get()
 	b.Write(bytes.Clone(huge))
 	array := weak.Make(unsafe.SliceData(b.Bytes()))
 	b.Release()
-	return array
+	return array, b
+}
+
+// collected says whether the memory is garbage.
+func collected(array weak.Pointer[byte]) bool {
+	for range 5 {
+		if runtime.GC(); array.Value() == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // peakLoad has 20 buffers in use at once, and returns weak pointers to their memory.

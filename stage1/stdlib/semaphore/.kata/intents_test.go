@@ -330,6 +330,41 @@ func TestBelowOne(t *testing.T) {
 			}
 		}
 	})
+
+	// The mistake is seen first, whatever else there is to say about the call.
+	bubble(t, func(t *testing.T) {
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, n := range []int64{0, -1} {
+			s := semaphore.New(3)
+			if !panics(func() { s.Acquire(gone, n) }) {
+				t.Errorf("New(3).Acquire(cancelled ctx, %d) did not panic", n)
+			}
+			take(t, s, 3)
+			if !panics(func() { s.Acquire(gone, n) }) {
+				t.Errorf("3 of New(3) are held: Acquire(cancelled ctx, %d) did not panic", n)
+			}
+			next := acquire(t.Context(), s, 1)
+
+			soon, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if !panics(func() { s.Acquire(soon, n) }) {
+				t.Errorf("3 of New(3) are held and an Acquire of 1 waits: Acquire(ctx, %d) did not panic", n)
+			}
+			if !panics(func() { s.TryAcquire(n) }) {
+				t.Errorf("3 of New(3) are held and an Acquire of 1 waits: TryAcquire(%d) did not panic", n)
+			}
+			if !panics(func() { s.Release(n) }) {
+				t.Errorf("3 of New(3) are held and an Acquire of 1 waits: Release(%d) did not panic", n)
+			}
+			next.wants(t, waits, "3 of New(3) are held, after calls with weight %d: an Acquire of 1", n)
+			s.Release(3)
+			next.wants(t, served, "calls with weight %d, then Release(3): an Acquire of 1 that waited", n)
+			if !s.TryAcquire(2) || s.TryAcquire(1) {
+				t.Errorf("1 of New(3) is held; after calls with weight %d, is there room for exactly 2? no, want yes", n)
+			}
+		}
+	})
 }
 
 // Waiting costs nothing: nobody polls, and a waiter needs no second goroutine.

@@ -20,7 +20,7 @@ type storage struct {
 	data []byte
 }
 
-// New returns a pool that keeps no buffer with a capacity of more than limit bytes.
+// New returns a pool that keeps no buffer with a capacity of more than limit bytes. The limit is at least 64.
 func New(limit int) *Pool {
 	p := &Pool{limit: limit}
 	p.idle.New = func() any { return &storage{pool: p} }
@@ -92,7 +92,8 @@ func (b Buffer) Release() {
 		panic("bufpool: buffer released twice")
 	}
 	s.data = s.data[:0]
-	// The room counts, not what is in it: one huge answer would else stay in memory as long as the pool is busy.
+	// The room counts, not what is in it: one huge answer would else stay in memory as long as the pool is busy,
+	// or as long as somebody still holds a Buffer of this loan.
 	if cap(s.data) > s.pool.limit {
 		s.data = nil
 	}

@@ -1,4 +1,4 @@
-// Wraps bytes.Buffer, and has each loan's number guarded by a mutex. What has grown too large is left to the garbage collector as a whole.
+// Wraps bytes.Buffer, and has each loan's number guarded by a mutex. What has grown too large is left to the garbage collector as a whole, and emptied for those who still hold it.
 package bufpool
 
 import (
@@ -96,7 +96,9 @@ func (b Buffer) Release() {
 	keep := false
 	b.with(func(buf *bytes.Buffer) {
 		b.item.number++
-		keep = buf.Cap() <= b.pool.limit
+		if keep = buf.Cap() <= b.pool.limit; !keep {
+			*buf = bytes.Buffer{} // an old Buffer must not hold the bytes
+		}
 	})
 	if keep {
 		b.pool.idle.Put(b.item)

@@ -92,7 +92,7 @@ func (b Buffer) Release() {
 		panic("bufpool: buffer released twice")
 	}
 	s.data = s.data[:0]
-	// The room counts, not what is in it: one huge answer would else stay in memory as long as the pool is busy.
+	// The room counts, not what is in it: one huge answer would else stay in memory as long as somebody holds it.
 	if cap(s.data) > s.pool.limit {
 		s.data = nil
 	}

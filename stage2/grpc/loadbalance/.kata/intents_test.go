@@ -727,14 +727,14 @@ func TestDown(t *testing.T) {
 			defer cancel()
 			_, patient = c.UnaryCall(ctx, &pb.SimpleRequest{}, grpc.WaitForReady(true))
 		}()
-		for range 200 { // while gRPC tries to connect again and again
+		for range 4000 { // while gRPC tries to connect again and again, which takes 20ms each time
 			began := time.Now()
 			_, err := call(c)
 			if took := time.Since(began); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "no route to") || took > 0 {
 				t.Errorf("both replicas are down: a call returned %v after %v, want Unavailable at once, with \"no route to\" one of them", err, took)
 				break
 			}
-			time.Sleep(299 * time.Millisecond)
+			time.Sleep(15 * time.Millisecond)
 		}
 		f.start("b")
 		f.healthy()

@@ -464,6 +464,10 @@ func (j *judgement) caught(v *course.Variant, g grade.Kata, name string, forbidd
 		return // what it needs is not here, and the report says so
 	}
 	in := g.Intents[i]
+	if in.Because != nil && in.Because.Kind == grade.Grader {
+		j.say(v, "%s could not be run against %s: %s", v.ID(), name, in.Because.Text) // which is no catch
+		return
+	}
 	if in.Status == grade.Passed {
 		j.uncaught(v, "%s is not caught by %s (run alone)", v.ID(), name)
 		return

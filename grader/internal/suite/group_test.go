@@ -31,9 +31,9 @@ func TestGroup(t *testing.T) {
 
 // The go command names files outside of the module relative to it.
 func TestMentioned(t *testing.T) {
-	k := &course.Kata{ModuleDir: "/course/stage1"}
-	l := &layout{pair: &Pair{Kata: k}, base: "/course/stage1/x/.kata/.v/yours-1", real: map[string]bool{"/tmp/ann/x.go": true}}
-	require.True(t, l.mentioned("# example.com/course\n../../tmp/ann/x.go:5:2: no required module provides package"))
-	require.False(t, l.mentioned("# example.com/course\n../../tmp/joann/x.go:5:2: no required module provides package"))
+	k := &course.Kata{ModuleDir: "/tmp/course/stage1"}
+	l := &layout{pair: &Pair{Kata: k}, base: "/tmp/course/stage1/x/.kata/.v/yours-1", real: map[string]bool{"/tmp/ann/x.go": true}}
+	require.True(t, l.mentioned("# example.com/course\n../../ann/x.go:5:2: no required module provides package"))
+	require.False(t, l.mentioned("# example.com/course\n../../joann/x.go:5:2: no required module provides package"))
 	require.False(t, l.mentioned("go: updates to go.mod needed"))
 }

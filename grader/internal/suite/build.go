@@ -184,11 +184,11 @@ func writeOverlay(dir string, replace map[string]string) (string, error) {
 // goCommand runs the go command in the group's module and returns what it printed.
 func (b *builder) goCommand(key groupKey, verb string, args ...string) ([]byte, bool) {
 	// The linker drops DWARF in any case (-s -w); not making it saves the compiler
-	// a quarter of its time. Suites of the learner's that are merged for verify
-	// need no inlining either: nobody counts their allocations.
+	// a quarter of its time. Suites that count no allocations need no inlining either,
+	// which is up to two fifths of theirs.
 	all := []string{verb, "-buildvcs=false",
 		"-gcflags=" + key.modulePath + "/...=-dwarf=false",
-		"-gcflags=" + key.modulePath + "/.../" + virtualDir + "/suites-...=-dwarf=false -l"}
+		"-gcflags=" + key.modulePath + "/.../" + virtualDir + "/.../" + suiteDir + "=-dwarf=false -l"}
 	if key.race {
 		all = append(all, "-race")
 	}
@@ -388,6 +388,6 @@ func (l *layout) plain(text string) string {
 	own := l.pair.Kata.ImportPath
 	text = strings.ReplaceAll(text, l.suitePath(), own+"_test")
 	// In stacks the dot of a path's last element is escaped.
-	text = strings.ReplaceAll(text, strings.Replace(l.suitePath(), "/"+suiteDir, "/%2e"+suiteDir[1:], 1), own+"_test")
+	text = strings.ReplaceAll(text, path.Dir(l.suitePath())+"/%2e"+filepath.Base(l.suite)[1:], own+"_test")
 	return strings.ReplaceAll(text, l.path, l.pair.Kata.ImportPath)
 }

@@ -1,6 +1,9 @@
 package suite
 
 import (
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,4 +39,61 @@ func TestMentioned(t *testing.T) {
 	require.True(t, l.mentioned("# example.com/course\n../../ann/x.go:5:2: no required module provides package"))
 	require.False(t, l.mentioned("# example.com/course\n../../joann/x.go:5:2: no required module provides package"))
 	require.False(t, l.mentioned("go: updates to go.mod needed"))
+}
+
+// A suite's file belongs to every variant of its kata, but the package that did
+// not compile is one variant's: the others are not to blame.
+func TestBlame(t *testing.T) {
+	k := &course.Kata{Path: "s/t/k", Root: "/c", ModuleDir: "/c/s", ImportPath: "example.com/s/t/k"}
+	of := func(name string) *layout {
+		return &layout{
+			pair:  &Pair{Kata: k, Variant: &course.Variant{Kata: k}},
+			base:  "/c/s/t/k/.kata/.v/" + name,
+			path:  "example.com/s/t/k/.kata/.v/" + name,
+			suite: "/c/s/t/k/.kata/.v/" + name + "/.suite",
+			real:  map[string]bool{"/c/s/t/k/.kata/intents_test.go": true},
+		}
+	}
+	ann, bob := of("ann-1"), of("bob-2")
+	p := &program{layouts: []*layout{ann, bob}}
+	says := func(pkg, text string) []byte {
+		line, err := json.Marshal(map[string]string{"ImportPath": pkg, "Action": "build-output", "Output": text})
+		require.NoError(t, err)
+		return line
+	}
+	for _, c := range []struct {
+		name, pkg, text string
+		want            []*layout
+	}{
+		{"the suite of one", bob.suitePath(), "t/k/.kata/intents_test.go:9:2: undefined: k.New\n", []*layout{bob}},
+		{"the package of one", ann.path, "t/k/k.go:3:1: syntax error\n", []*layout{ann}},
+		{"a package of nobody's, with a file that both have", "example.com/dep", "t/k/.kata/intents_test.go:4:2: cannot find package\n", []*layout{ann, bob}},
+	} {
+		bad, err := (&builder{}).blame(p, says(c.pkg, c.text))
+		require.NoError(t, err)
+		var got []*layout
+		for _, l := range p.layouts {
+			if len(bad[l]) > 0 {
+				got = append(got, l)
+			}
+		}
+		require.Equal(t, c.want, got, c.name)
+	}
+}
+
+// What is inlined into a suite decides over allocations, so a suite that may
+// count them is compiled as go test would.
+func TestCountsAllocations(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "intents_test.go")
+	files := map[string]string{"intents_test.go": file}
+	for text, want := range map[string]bool{
+		"func TestX(t *testing.T) { if testing.AllocsPerRun(9, f) > 0 { t.Fail() } }":   true,
+		"func TestX(t *testing.T) { var m runtime.MemStats; runtime.ReadMemStats(&m) }": true,
+		"func TestX(t *testing.T) { testing.Benchmark(b) }":                             true,
+		"func TestX(t *testing.T) { f() }":                                              false,
+	} {
+		require.NoError(t, os.WriteFile(file, []byte("package x_test\n\n"+text), 0o666))
+		require.Equal(t, want, countsAllocations(files), text)
+	}
+	require.True(t, countsAllocations(map[string]string{"gone_test.go": file + ".gone"}))
 }

@@ -18,9 +18,9 @@ import (
 const (
 	// debounce is how long the files must be quiet before they are looked at: a
 	// save is several events.
-	debounce = 50 * time.Millisecond
+	debounce = 20 * time.Millisecond
 	// patience bounds the wait for quiet and for a file that is being replaced.
-	patience = 10 * debounce
+	patience = 25 * debounce
 )
 
 // Check judges the learner's files of katas, in their order. It ends soon after

@@ -160,7 +160,7 @@ func TestErrors(t *testing.T) {
 //
 //kata:zh 提前停止的人，剩下的活就不再干。
 func TestStopsEarly(t *testing.T) {
-	src := strings.Repeat("let x = 1 in x + y # and so on\n", 1<<17)
+	src := strings.Repeat("let x = 1 in x + y # and so on\n", 1<<16)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	n := 0

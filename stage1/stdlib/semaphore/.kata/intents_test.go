@@ -19,6 +19,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/roadkata/roadkata/stage1/internal/kit/stall"
 	"github.com/roadkata/roadkata/stage1/stdlib/semaphore"
 )
 
@@ -39,7 +40,7 @@ func TestBounded(t *testing.T) {
 				now := held.Add(n)
 				for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
 				}
-				time.Sleep(time.Duration(n) * time.Second)
+				time.Sleep(time.Duration(n) * time.Millisecond)
 				held.Add(-n)
 				s.Release(n)
 			})
@@ -376,12 +377,11 @@ func TestWaitingCostsNothing(t *testing.T) {
 		s := semaphore.New(1)
 		take(t, s, 1)
 		before := runtime.NumGoroutine()
-		start := time.Now()
 		var woken atomic.Int64
 		for range waiting {
 			go func() {
 				if s.Acquire(t.Context(), 1) == nil {
-					woken.Store(int64(time.Since(start)))
+					woken.Add(1)
 				}
 			}()
 		}
@@ -390,23 +390,24 @@ func TestWaitingCostsNothing(t *testing.T) {
 			t.Errorf("%d goroutines wait in Acquire, and there are %d more than before, want %[1]d", waiting, got)
 		}
 
-		const moment = 1_234_567_891 * time.Nanosecond // no round number: who looks now and then looks too late
+		const moment = 23_456_789 * time.Nanosecond // no round number: who looks now and then looks too late
 		time.Sleep(moment)
 		s.Release(1)
-		time.Sleep(time.Hour)
-		if got := time.Duration(woken.Load()); got != moment {
-			t.Errorf("Release(1) after %v; who waited was served after %v, want at the same moment", moment, got)
+		synctest.Wait() // no time passes here
+		if got := woken.Load(); got != 1 {
+			t.Errorf("%d goroutines wait in Acquire(ctx, 1), then Release(1): %d of them are served at the same moment, want 1", waiting, got)
 		}
 	})
 }
 
 // bubble runs f in virtual time, where a deadlock is reported at once. The clock
-// stands still while a goroutine waits for a mutex or spins: a deadline in real
-// time turns that into a message.
+// stands still while a goroutine waits for a mutex or spins: the guard ends the
+// one, a deadline in real time the other.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
-	deadline := time.AfterFunc(5*time.Second, func() {
-		panic("The semaphore has come to a standstill. Is a mutex never unlocked, or does somebody wait in a busy loop?")
+	stall.Guard(t)
+	deadline := time.AfterFunc(10*time.Second, func() {
+		panic("The semaphore gets nowhere. Does somebody wait in a busy loop?")
 	})
 	defer deadline.Stop()
 	synctest.Test(t, f)

@@ -16,6 +16,7 @@ import (
 	"weak"
 
 	"github.com/roadkata/roadkata/stage1/concurrency/broadcast"
+	"github.com/roadkata/roadkata/stage1/internal/kit/stall"
 )
 
 type (
@@ -30,9 +31,10 @@ var policies = map[string]broadcast.Policy{
 }
 
 // bubble runs f in virtual time, on a hub of its own. A bubble never settles while a goroutine spins or waits for a
-// mutex: after ten real seconds that is a failure, too.
+// mutex: that is a failure, too, as soon as nobody can go on, else after ten real seconds.
 func bubble(t *testing.T, f func(t *testing.T, h *hub)) {
 	t.Helper()
+	defer stall.Guard(t)()
 	stuck := time.AfterFunc(10*time.Second, func() {
 		panic("stuck for 10 s: a goroutine spins, or waits for a mutex that another holds while it blocks")
 	})

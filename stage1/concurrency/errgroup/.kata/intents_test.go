@@ -22,14 +22,16 @@ import (
 	"time"
 
 	"github.com/roadkata/roadkata/stage1/concurrency/errgroup"
+	"github.com/roadkata/roadkata/stage1/internal/kit/stall"
 )
 
 var errBoom = errors.New("boom")
 
-// bubble runs f in virtual time. A bubble never settles while a goroutine spins or waits for a mutex: after ten
-// real seconds that is a failure, too.
+// bubble runs f in virtual time. A bubble never settles while a goroutine spins or waits for a mutex: that is a
+// failure, too, as soon as nobody can go on, else after ten real seconds.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
+	defer stall.Guard(t)()
 	stuck := time.AfterFunc(10*time.Second, func() {
 		panic("stuck for 10 s: a goroutine spins, or waits for a mutex that another holds while it blocks")
 	})
@@ -201,16 +203,15 @@ func TestAtTheSameTime(t *testing.T) {
 		ready.Wait()
 		close(fail)
 
-		select {
-		case o := <-startWait(g):
-			if !slices.Contains(errs, o.err) {
-				t.Fatalf("8 tasks failed at once: Wait() %v, want one of their errors", o)
-			}
-			if cause := context.Cause(ctx); cause != o.err {
-				t.Fatalf("Wait() = %v and context.Cause(ctx) = %v, want the same error", o.err, cause)
-			}
-		case <-time.After(10 * time.Second):
-			t.Fatal("Wait() does not return although every task has ended")
+		o, ok := stall.Receive(startWait(g))
+		if !ok {
+			t.Fatal("8 tasks failed at once, every one has ended: Wait() does not return")
+		}
+		if !slices.Contains(errs, o.err) {
+			t.Fatalf("8 tasks failed at once: Wait() %v, want one of their errors", o)
+		}
+		if cause := context.Cause(ctx); cause != o.err {
+			t.Fatalf("Wait() = %v and context.Cause(ctx) = %v, want the same error", o.err, cause)
 		}
 	}
 
@@ -226,10 +227,9 @@ func TestAtTheSameTime(t *testing.T) {
 		ready.Wait()
 		close(fail)
 
-		select {
-		case <-startWait(g): // what it comes to is another intent's; here no two of them may race
-		case <-time.After(10 * time.Second):
-			t.Fatal("Wait() does not return although every task has ended")
+		// What it comes to is another intent's; here no two of them may race.
+		if _, ok := stall.Receive(startWait(g)); !ok {
+			t.Fatal("8 tasks panicked at once, every one has ended: Wait() does not return")
 		}
 	}
 
@@ -429,18 +429,18 @@ func TestNeverMoreThanLimit(t *testing.T) {
 		seen := 0
 		for ended := range callers {
 			for seen < min(ended+limit, callers) {
-				select {
-				case <-started:
-					seen++
-				case <-time.After(10 * time.Second):
+				if _, ok := stall.Receive(started); !ok {
 					close(step)
 					t.Fatalf("limit %d, %d callers of Go, %d tasks ended: %d have started, want %d",
 						limit, callers, ended, seen, min(ended+limit, callers))
 				}
+				seen++
 			}
 			step <- struct{}{}
 		}
-		<-startWait(g)
+		if _, ok := stall.Receive(startWait(g)); !ok {
+			t.Fatalf("limit %d, %d tasks have run to their end: Wait() does not return", limit, callers)
+		}
 		if n := most.Load(); n > limit {
 			t.Fatalf("limit %d, %d callers of Go: up to %d tasks ran at once, want at most %d", limit, callers, n, limit)
 		}

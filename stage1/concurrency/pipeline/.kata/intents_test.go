@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/roadkata/roadkata/stage1/concurrency/pipeline"
+	"github.com/roadkata/roadkata/stage1/internal/kit/stall"
 )
 
 var errBoom = errors.New("boom")
@@ -516,23 +517,19 @@ func TestFailTogether(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- p.Wait() }()
 
-		bound := time.After(10 * time.Second)
 		for range errs {
-			select {
-			case <-ready:
-			case <-bound:
+			if _, ok := stall.Receive(ready); !ok {
 				close(fail)
 				t.Fatal("two stages do not come to work at the same time")
 			}
 		}
 		close(fail)
-		select {
-		case err := <-done:
-			if !errors.Is(err, errs[0]) && !errors.Is(err, errs[1]) {
-				t.Fatalf("two stages failed at once: Wait() = %v, want one of their errors", err)
-			}
-		case <-bound:
-			t.Fatal("two stages failed at once: Wait() does not return")
+		err, ok := stall.Receive(done)
+		if !ok {
+			t.Fatal("two stages failed at once: Wait() does not return, part of the line is still blocked")
+		}
+		if !errors.Is(err, errs[0]) && !errors.Is(err, errs[1]) {
+			t.Fatalf("two stages failed at once: Wait() = %v, want one of their errors", err)
 		}
 	}
 }

@@ -10,7 +10,8 @@
 // What the runtime does not tell is whether a timer will end a wait on a channel.
 // So nothing that the suite or the learner's code does meanwhile may wait for a
 // timer of more than half a second; a sleep, a system call or the network counts
-// as going on.
+// as going on. A bubble's clock is no such timer: while one of its goroutines waits
+// for a lock it stands still, and otherwise it does not let anybody wait.
 package stall
 
 import (
@@ -68,12 +69,15 @@ func Within(f func()) bool {
 }
 
 // Guard ends the process with a panic when nothing in it can go on for a second,
-// until the test is over. It is meant for what no wait of the suite's can bound:
-// a lock that is never released keeps a bubble's clock from moving, and a bubble
-// from ending. Call it before [testing/synctest.Test], with the outer t.
-func Guard(t testing.TB) {
+// until stop is called or the test is over. It is meant for what no wait of the
+// suite's can bound: a lock that is never released keeps a bubble's clock from
+// moving, and a bubble from ending. Call it before [testing/synctest.Test], with
+// the outer t:
+//
+//	defer stall.Guard(t)()
+func Guard(t testing.TB) (stop func()) {
 	t.Helper()
-	stop := make(chan struct{})
+	quit := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		tick := time.NewTicker(pause)
@@ -81,7 +85,7 @@ func Guard(t testing.TB) {
 		var q quiet
 		for {
 			select {
-			case <-stop:
+			case <-quit:
 				return
 			case <-tick.C:
 			}
@@ -92,10 +96,12 @@ func Guard(t testing.TB) {
 			}
 		}
 	})
-	t.Cleanup(func() {
-		close(stop)
+	stop = sync.OnceFunc(func() {
+		close(quit)
 		wg.Wait()
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // quiet follows how long nothing has gone on.
@@ -139,7 +145,7 @@ func others(dump []byte) (stacks []byte, waiting bool) {
 			bytes.Contains(stack, []byte("/kit/stall.Guard.func")) || bytes.Contains(stack, []byte("os/signal.signal_recv(")) {
 			continue
 		}
-		waiting = waiting && waits[state(head)]
+		waiting = waiting && (waits[state(head)] || state(head) == "sleep" && bytes.Contains(head, []byte("synctest bubble")))
 		stacks = append(stacks, g...)
 	}
 	return stacks, waiting

@@ -127,7 +127,8 @@ func TestGuard(t *testing.T) {
 			var mu sync.Mutex
 			mu.Lock()
 			go func() { <-t.Context().Done(); mu.Unlock() }()
-			time.Sleep(time.Hour) // costs nothing, and nothing waits yet
+			time.Sleep(time.Hour)                        // costs nothing, and nothing waits yet
+			go func() { time.Sleep(time.Millisecond) }() // the clock stands still
 			mu.Lock()
 		})
 		return
@@ -155,8 +156,12 @@ func TestGuard(t *testing.T) {
 // A guarded test that ends leaves no guard behind, and a bubble that does its work is left alone.
 func TestGuardLeavesTheRightAlone(t *testing.T) {
 	before := runtime.NumGoroutine()
+	Guard(t)()
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines before, %d after the guard was stopped", before, after)
+	}
 	t.Run("guarded", func(t *testing.T) {
-		Guard(t)
+		defer Guard(t)()
 		synctest.Test(t, func(t *testing.T) {
 			var mu sync.Mutex
 			for range 10 {

@@ -405,7 +405,7 @@ func TestWaitingCostsNothing(t *testing.T) {
 // one, a deadline in real time the other.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
-	stall.Guard(t)
+	defer stall.Guard(t)()
 	deadline := time.AfterFunc(10*time.Second, func() {
 		panic("The semaphore gets nowhere. Does somebody wait in a busy loop?")
 	})

@@ -1,5 +1,5 @@
-// The suite decides by its hash functions which keys share a shard. Waits are bounded in real time and not in a synctest bubble,
-// for a goroutine that waits for a mutex (a right way to wait for a computation) does not count as blocked there.
+// The suite decides by its hash functions which keys share a shard. It does not run in a synctest bubble, for a goroutine that
+// waits for a mutex (a right way to wait for a computation) does not count as blocked there.
 //
 //kata:level 2
 //kata:minutes 50
@@ -17,9 +17,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/roadkata/roadkata/stage1/collections/shardedmap"
+	"github.com/roadkata/roadkata/stage1/internal/kit/stall"
 )
 
 // Load, Store, Delete and Len answer as a built-in map does.
@@ -139,10 +139,10 @@ func TestComputeOnce(t *testing.T) {
 	}
 	settle(&asked, callers)
 	close(release)
-	within(t, fmt.Sprintf("LoadOrCompute(1, …) of %d goroutines", callers), func() {
+	within(t, fmt.Sprintf("LoadOrCompute(1, …) of %d goroutines", callers), func(errorf report) {
 		for range callers {
 			if v := <-results; v != "computed" {
-				t.Errorf("LoadOrCompute(1, …) = %q, want %q", v, "computed")
+				errorf("LoadOrCompute(1, …) = %q, want %q", v, "computed")
 			}
 		}
 	})
@@ -170,24 +170,24 @@ func TestSlowComputeOtherKeys(t *testing.T) {
 	defer slow(t, m, 1, "slow")()
 	for _, k := range []int{2, 5} {
 		where := map[int]string{2: "of another shard", 5: "of the same shard"}[k]
-		within(t, fmt.Sprintf("while key 1 is being computed, a call for a key %s", where), func() {
+		within(t, fmt.Sprintf("while key 1 is being computed, a call for a key %s", where), func(errorf report) {
 			m.Store(k, "stored")
 			m.Load(k)
 			m.Delete(k)
 			v, loaded := m.LoadOrCompute(k, func() string { return "computed" })
 			if v != "computed" || loaded {
-				t.Errorf("LoadOrCompute(%d, …) = %q, %v; want \"computed\", false", k, v, loaded)
+				errorf("LoadOrCompute(%d, …) = %q, %v; want \"computed\", false", k, v, loaded)
 			}
 		})
 	}
-	within(t, "while key 1 is being computed, a compute for key 9 that calls LoadOrCompute for key 13 of the same shard", func() {
+	within(t, "while key 1 is being computed, a compute for key 9 that calls LoadOrCompute for key 13 of the same shard", func(errorf report) {
 		v, _ := m.LoadOrCompute(9, func() string {
 			m.Store(17, "17")
 			v, _ := m.LoadOrCompute(13, func() string { return "13" })
 			return v + " and 9"
 		})
 		if v != "13 and 9" {
-			t.Errorf("LoadOrCompute(9, …) = %q, want %q", v, "13 and 9")
+			errorf("LoadOrCompute(9, …) = %q, want %q", v, "13 and 9")
 		}
 	})
 }
@@ -199,15 +199,15 @@ func TestSlowComputeSameKey(t *testing.T) {
 	m := shardedmap.New[int, string](4, identity)
 	m.Store(5, "five")
 	defer slow(t, m, 1, "slow")()
-	within(t, "while key 1 is being computed, Load(1), Len or Range", func() {
+	within(t, "while key 1 is being computed, Load(1), Len or Range", func(errorf report) {
 		if v, ok := m.Load(1); v != "" || ok {
-			t.Errorf("while key 1 is being computed: Load(1) = %q, %v; want \"\", false", v, ok)
+			errorf("while key 1 is being computed: Load(1) = %q, %v; want \"\", false", v, ok)
 		}
 		if n := m.Len(); n != 1 {
-			t.Errorf("while key 1 is being computed beside key 5: Len() = %d, want 1", n)
+			errorf("while key 1 is being computed beside key 5: Len() = %d, want 1", n)
 		}
 		if got, want := contents(m), map[int]string{5: "five"}; !maps.Equal(got, want) {
-			t.Errorf("while key 1 is being computed: Range yields %v, want %v", got, want)
+			errorf("while key 1 is being computed: Range yields %v, want %v", got, want)
 		}
 	})
 }
@@ -247,10 +247,10 @@ func TestPanic(t *testing.T) {
 		settle(&asked, 1+waiting)
 		close(release)
 
-		within(t, fmt.Sprintf("compute %s: the call of LoadOrCompute", ending.name), func() {
+		within(t, fmt.Sprintf("compute %s: the call of LoadOrCompute", ending.name), func(errorf report) {
 			v := <-recovered
 			if ending.name == "panics" && v != "boom" {
-				t.Errorf("compute panics with \"boom\": the caller of LoadOrCompute recovers %v", v)
+				errorf("compute panics with \"boom\": the caller of LoadOrCompute recovers %v", v)
 			}
 		})
 		select {
@@ -258,10 +258,10 @@ func TestPanic(t *testing.T) {
 			t.Errorf("compute %s: LoadOrCompute returned to its caller as if there were a value", ending.name)
 		default:
 		}
-		within(t, fmt.Sprintf("compute %s: other calls of LoadOrCompute that waited for it", ending.name), func() {
+		within(t, fmt.Sprintf("compute %s: other calls of LoadOrCompute that waited for it", ending.name), func(errorf report) {
 			for range waiting {
 				if v := <-waited; v != "second try" {
-					t.Errorf("compute %s: another LoadOrCompute that waited for it = %q, want %q, by a compute of those who waited", ending.name, v, "second try")
+					errorf("compute %s: another LoadOrCompute that waited for it = %q, want %q, by a compute of those who waited", ending.name, v, "second try")
 				}
 			}
 		})
@@ -277,14 +277,14 @@ func TestPanic(t *testing.T) {
 		defer func() { _ = recover() }()
 		m.LoadOrCompute(1, func() string { panic("boom") })
 	}()
-	within(t, "after a compute of key 1 that panicked, a call for its shard", func() {
+	within(t, "after a compute of key 1 that panicked, a call for its shard", func(errorf report) {
 		if v, ok := m.Load(1); v != "" || ok || m.Len() != 0 {
-			t.Errorf("after a compute of key 1 that panicked: Load(1) = %q, %v, Len() = %d; want \"\", false, 0", v, ok, m.Len())
+			errorf("after a compute of key 1 that panicked: Load(1) = %q, %v, Len() = %d; want \"\", false, 0", v, ok, m.Len())
 		}
 		m.Store(5, "five")
 		v, loaded := m.LoadOrCompute(1, func() string { return "later" })
 		if v != "later" || loaded {
-			t.Errorf("after a compute of key 1 that panicked: LoadOrCompute(1, …) = %q, %v; want \"later\", false", v, loaded)
+			errorf("after a compute of key 1 that panicked: LoadOrCompute(1, …) = %q, %v; want \"later\", false", v, loaded)
 		}
 	})
 }
@@ -313,12 +313,12 @@ func panicAfter(t *testing.T, what string, change func(*shardedmap.Map[int, stri
 		}()
 	}
 	settle(&asked, 1+waiting)
-	within(t, "while key 1 is being computed, "+what, func() { change(m) })
+	within(t, "while key 1 is being computed, "+what, func(report) { change(m) })
 	close(release)
-	within(t, "after "+what+" a compute of key 1 panics: other calls of LoadOrCompute that waited for it", func() {
+	within(t, "after "+what+" a compute of key 1 panics: other calls of LoadOrCompute that waited for it", func(errorf report) {
 		for range waiting {
 			if v := <-waited; v != want {
-				t.Errorf("after %s a compute of key 1 panics: another LoadOrCompute(1, …) that waited for it = %q, want %q", what, v, want)
+				errorf("after %s a compute of key 1 panics: another LoadOrCompute(1, …) that waited for it = %q, want %q", what, v, want)
 			}
 		}
 	})
@@ -337,10 +337,10 @@ func TestStoreWins(t *testing.T) {
 	m := shardedmap.New[int, string](4, identity)
 	finish := slow(t, m, 1, "late")
 	defer finish()
-	within(t, "while key 1 is being computed, Store(1, …)", func() { m.Store(1, "stored") })
-	within(t, "after a Store(1, …) while key 1 is being computed, LoadOrCompute(1, …)", func() {
+	within(t, "while key 1 is being computed, Store(1, …)", func(report) { m.Store(1, "stored") })
+	within(t, "after a Store(1, …) while key 1 is being computed, LoadOrCompute(1, …)", func(errorf report) {
 		if v, loaded := m.LoadOrCompute(1, func() string { return "again" }); v != "stored" || !loaded {
-			t.Errorf("after a Store(1, \"stored\") while key 1 is being computed: LoadOrCompute(1, …) = %q, %v; want \"stored\", true", v, loaded)
+			errorf("after a Store(1, \"stored\") while key 1 is being computed: LoadOrCompute(1, …) = %q, %v; want \"stored\", true", v, loaded)
 		}
 	})
 	if got := finish(); got != "late false" {
@@ -353,7 +353,7 @@ func TestStoreWins(t *testing.T) {
 	m = shardedmap.New[int, string](4, identity)
 	first := slow(t, m, 1, "first")
 	defer first()
-	within(t, "while key 1 is being computed, Delete(1)", func() { m.Delete(1) })
+	within(t, "while key 1 is being computed, Delete(1)", func(report) { m.Delete(1) })
 	second := slow(t, m, 1, "second") // must begin though the first still runs
 	defer second()
 	if got := first(); got != "first false" {
@@ -371,10 +371,10 @@ func TestStoreWins(t *testing.T) {
 		runtime.Gosched()
 	}
 	second()
-	within(t, "LoadOrCompute(1, …) that waits for a computation", func() {
+	within(t, "LoadOrCompute(1, …) that waits for a computation", func(errorf report) {
 		for range others {
 			if got := <-third; got != "second" {
-				t.Errorf("Delete(1) came between two computations of key 1, of which the first has ended: a LoadOrCompute(1, …) while the second runs = %q, "+
+				errorf("Delete(1) came between two computations of key 1, of which the first has ended: a LoadOrCompute(1, …) while the second runs = %q, "+
 					"want its result, \"second\"", got)
 				return
 			}
@@ -397,11 +397,11 @@ func TestRangeSnapshot(t *testing.T) {
 		want[k] = "old"
 	}
 	got := map[int]string{}
-	within(t, "Range with an f that stores and deletes", func() {
+	within(t, "Range with an f that stores and deletes", func(errorf report) {
 		seen := map[int]bool{}
 		m.Range(func(k int, v string) bool {
 			if _, twice := got[k]; twice {
-				t.Errorf("Range yields key %d twice", k)
+				errorf("Range yields key %d twice", k)
 			}
 			got[k] = v
 			if s := k % shards; !seen[s] {
@@ -427,7 +427,7 @@ func TestRangeSnapshot(t *testing.T) {
 	m.Store(3, "deleted before Range comes to it")
 	m.Store(7, "changed before Range comes to it")
 	got = map[int]string{}
-	within(t, "Range with an f that stores and deletes", func() {
+	within(t, "Range with an f that stores and deletes", func(report) {
 		m.Range(func(k int, v string) bool {
 			if k == 0 {
 				m.Delete(3)
@@ -451,7 +451,7 @@ func TestRangeCalls(t *testing.T) {
 	for k := range 8 {
 		m.Store(k, "v")
 	}
-	within(t, "Range with an f that calls the map's methods", func() {
+	within(t, "Range with an f that calls the map's methods", func(report) {
 		m.Range(func(k int, _ string) bool {
 			m.Load(k)
 			m.Len()
@@ -476,7 +476,7 @@ func TestRangeCalls(t *testing.T) {
 		defer func() { _ = recover() }()
 		m.Range(func(int, string) bool { panic("boom") })
 	}()
-	within(t, "after an f of Range has panicked, Store", func() {
+	within(t, "after an f of Range has panicked, Store", func(report) {
 		for k := range 8 {
 			m.Store(k, "w")
 		}
@@ -511,7 +511,7 @@ func TestRaces(t *testing.T) {
 		})
 	}
 	close(start)
-	within(t, "twelve goroutines that each call one method", wg.Wait)
+	within(t, "twelve goroutines that each call one method", func(report) { wg.Wait() })
 }
 
 func identity(k int) uint64 { return uint64(k) }
@@ -535,42 +535,41 @@ func slow(t *testing.T, m *shardedmap.Map[int, string], key int, value string) (
 		})
 		result <- fmt.Sprint(v, " ", loaded)
 	}()
-	finish = sync.OnceValue(func() string {
+	if _, ok := stall.Receive(started); !ok {
 		close(release)
-		select {
-		case r := <-result:
-			return r
-		case <-time.After(5 * time.Second):
-			return "nothing within 5s"
-		}
-	})
-	select {
-	case <-started:
-	case <-time.After(5 * time.Second):
-		finish()
-		t.Fatalf("LoadOrCompute(%d, …) of a key without a value did not call compute within 5s", key)
+		t.Fatalf("LoadOrCompute(%d, …) of a key without a value does not call compute: every goroutine waits", key)
 	}
-	return finish
+	return sync.OnceValue(func() string {
+		close(release)
+		r, ok := stall.Receive(result)
+		if !ok {
+			return "nothing: every goroutine waits"
+		}
+		return r
+	})
 }
 
-// within fails unless f ends within a time that is generous for what takes microseconds.
-func within(t *testing.T, what string, f func()) {
+// report is t.Errorf for what may go on when the test is over.
+type report func(format string, args ...any)
+
+// within fails unless f comes back, and then with what f has reported.
+func within(t *testing.T, what string, f func(errorf report)) {
 	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(5 * time.Second):
-		t.Fatalf("%s did not come back within 5s", what)
+	var complaints []string
+	if !stall.Within(func() {
+		f(func(format string, args ...any) { complaints = append(complaints, fmt.Sprintf(format, args...)) })
+	}) {
+		t.Fatalf("%s did not come back: every goroutine waits", what)
+	}
+	for _, c := range complaints {
+		t.Error(c)
 	}
 }
 
 // settle waits until the map has been asked n times for a shard, and lets those who asked go on from there to where they wait.
+// The bound is for a map that does not ask. A right one stays right if somebody comes later.
 func settle(asked *atomic.Int64, n int64) {
-	for deadline := time.Now().Add(5 * time.Second); asked.Load() < n && time.Now().Before(deadline); {
+	for i := 0; asked.Load() < n && i < 20_000; i++ {
 		runtime.Gosched()
 	}
 	for range 1000 {

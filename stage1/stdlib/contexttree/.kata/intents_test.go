@@ -10,6 +10,7 @@ package contexttree_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"runtime"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/roadkata/roadkata/stage1/internal/kit/stall"
 	"github.com/roadkata/roadkata/stage1/stdlib/contexttree"
 )
 
@@ -26,7 +28,7 @@ type key struct{}
 //
 //kata:zh cancel 返回时，这个 context 及其下的全部都已结束，而它上面和旁边的都不受影响。
 func TestCancelReachesAllBelow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		root, stopRoot := contexttree.WithCancelCause(context.WithValue(context.Background(), key{}, "value"))
 		defer stopRoot(nil)
 		beside, stopBeside := contexttree.WithTimeout(root, time.Hour)
@@ -68,9 +70,12 @@ func TestCancelReachesAllBelow(t *testing.T) {
 
 	for range 20 { // whether a second cancel comes while the first is at work is chance
 		root, cancel := contexttree.WithCancelCause(context.Background())
-		below := make([]context.Context, 2000)
+		below := make([]context.Context, 20)
 		for i := range below {
 			below[i], _ = contexttree.WithCancelCause(root)
+			for range 20 { // cheap to make, and much work for the first cancel: it starts a goroutine for each
+				contexttree.AfterFunc(root, func() {})
+			}
 		}
 		var first sync.WaitGroup
 		first.Go(func() { cancel(nil) })
@@ -94,7 +99,7 @@ func TestCancelReachesAllBelow(t *testing.T) {
 //
 //kata:zh Err 表明 context 已结束，Cause 说明原因：最先的原因生效，并沿树传下去。
 func TestCause(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		early, first, second := errors.New("early"), errors.New("first"), errors.New("second")
 		ctx, cancel := contexttree.WithCancelCause(context.Background())
 		child, stopChild := contexttree.WithCancelCause(ctx)
@@ -137,7 +142,7 @@ func TestCause(t *testing.T) {
 //
 //kata:zh context 以上的各个截止时间以最早的为准；到期后 context 以 DeadlineExceeded 结束。
 func TestDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		start := time.Now()
 		for _, c := range []struct{ parent, own, want time.Duration }{
 			{2 * time.Second, time.Hour, 2 * time.Second},
@@ -191,7 +196,7 @@ func TestDeadline(t *testing.T) {
 //
 //kata:zh AfterFunc 的函数在自己的 goroutine 里只被调用一次，除非 stop 先到；stop 会告诉你是哪一种。
 func TestAfterFunc(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		ctx, cancel := contexttree.WithCancelCause(context.Background())
 		calls, release := make(chan struct{}, 10), make(chan struct{})
 		stopRun := contexttree.AfterFunc(ctx, func() { calls <- struct{}{}; <-release })
@@ -212,14 +217,14 @@ func TestAfterFunc(t *testing.T) {
 		synctest.Wait()
 		select {
 		case <-returned:
-		default:
+			if stopRun() {
+				t.Error("stop() = true after the function was called, want false")
+			}
+		default: // stop would wait, too
 			t.Error("cancel waits for a function of AfterFunc to return")
 		}
 		if n := len(calls); n != 1 {
 			t.Errorf("AfterFunc called its function %d times once the context was done, want 1", n)
-		}
-		if stopRun() {
-			t.Error("stop() = true after the function was called, want false")
 		}
 		close(release)
 		<-returned
@@ -248,7 +253,7 @@ func TestAfterFunc(t *testing.T) {
 //
 //kata:zh WithoutCancel 保留值，但没有结束、没有截止时间、没有原因。
 func TestWithoutCancel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		ours, stopOurs := contexttree.WithTimeout(context.WithValue(context.Background(), key{}, "value"), time.Second)
 		defer stopOurs()
 		std, stopStd := context.WithTimeout(context.WithValue(context.Background(), key{}, "value"), time.Second)
@@ -285,7 +290,7 @@ func TestWithoutCancel(t *testing.T) {
 //
 //kata:zh 只要父 context 是本包的或标准库的，任何 context 和 AfterFunc 都不占 goroutine；本包 context 的标准库子 context 也不占。
 func TestNoGoroutines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		root, cancel := contexttree.WithCancelCause(context.Background())
 		std, cancelStd := context.WithCancel(context.Background())
 		for what, add := range map[string]func(){
@@ -318,7 +323,7 @@ func TestNoGoroutines(t *testing.T) {
 //
 //kata:zh 任何其他类型的父 context 都可用：它的结束、错误和原因会传给子 context，而它背后的本包 context 不会越过它。
 func TestForeignParent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		// A type that has values of ours, and an end of its own.
 		behind, cancelBehind := contexttree.WithCancelCause(context.WithValue(context.Background(), key{}, "value"))
 		foreign := &foreignContext{Context: behind, done: make(chan struct{})}
@@ -416,6 +421,9 @@ func TestForeignParent(t *testing.T) {
 //
 //kata:zh 已结束或已停止的都会被忘掉：仍然存活的父 context 不在内存里留下它们。
 func TestForgets(t *testing.T) {
+	var parents []context.Context
+	var stops []context.CancelCauseFunc
+	held := map[string]weak.Pointer[[4096]byte]{}
 	for what, c := range map[string]struct {
 		standard bool
 		use      func(parent context.Context, payload *[4096]byte)
@@ -449,51 +457,47 @@ func TestForgets(t *testing.T) {
 			parent, stop = context.WithCancelCause(context.Background())
 		}
 		payload := new([4096]byte)
-		memory := weak.Make(payload)
+		held[what] = weak.Make(payload)
 		c.use(parent, payload)
-		if !collected(memory) {
+		parents, stops = append(parents, parent), append(stops, stop)
+	}
+	const done = "a parent was cancelled"
+	parent, stop := contexttree.WithCancelCause(context.Background())
+	payload := new([4096]byte)
+	held[done] = weak.Make(payload)
+	contexttree.WithCancelCause(context.WithValue(parent, key{}, payload))
+	stop(nil)
+	parents = append(parents, parent)
+
+	for what := range uncollected(held) {
+		if what == done {
+			t.Error("a parent was cancelled and is still in use: its children are still held in memory")
+		} else {
 			t.Errorf("%s: its memory is still held while the parent lives on", what)
 		}
-		runtime.KeepAlive(parent)
+	}
+	runtime.KeepAlive(parents)
+	for _, stop := range stops {
 		stop(nil)
 	}
 
-	parent, stop := contexttree.WithCancelCause(context.Background())
-	payload := new([4096]byte)
-	memory := weak.Make(payload)
-	contexttree.WithCancelCause(context.WithValue(parent, key{}, payload))
-	stop(nil)
-	if !collected(memory) {
-		t.Error("a parent was cancelled and is still in use: its children are still held in memory")
-	}
-	runtime.KeepAlive(parent)
-
 	for _, kind := range []string{"of this package", "standard"} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			parent, stop := contexttree.WithCancelCause(context.Background())
 			if kind == "standard" {
 				parent, stop = context.WithCancelCause(context.Background())
 			}
 			defer stop(nil)
-			memory := make([]weak.Pointer[[4096]byte], 100)
-			for i := range memory {
+			held := map[int]weak.Pointer[[4096]byte]{}
+			for i := range 100 {
 				payload := new([4096]byte)
-				memory[i] = weak.Make(payload)
+				held[i] = weak.Make(payload)
 				contexttree.WithTimeout(context.WithValue(parent, key{}, payload), time.Millisecond)
 			}
 			time.Sleep(time.Second)
 			synctest.Wait()
-			held := 0
-			for _, m := range memory {
-				if !collected(m) {
-					held++
-				}
-				if held == 3 {
-					break // each takes a while
-				}
-			}
-			if held > 0 {
-				t.Errorf("100 times WithTimeout(parent, 1ms) without a cancel, a second ago, the parent is %s and lives on: memory of such a child is still held, want none", kind)
+			if n := len(uncollected(held)); n > 0 {
+				t.Errorf("100 times WithTimeout(parent, 1ms) without a cancel, a second ago, the parent is %s and lives on: memory of %d such children is still held, want none", kind, n)
 			}
 			runtime.KeepAlive(parent)
 		})
@@ -504,7 +508,7 @@ func TestForgets(t *testing.T) {
 //
 //kata:zh 以上一切都可以由多个 goroutine 同时使用。
 func TestConcurrent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		for range 20 {
 			root, cancel := contexttree.WithCancelCause(context.Background())
 			child, stopChild := contexttree.WithCancelCause(root)
@@ -545,6 +549,13 @@ func TestConcurrent(t *testing.T) {
 	})
 }
 
+// bubble runs f in virtual time. A mutex that is never released would stop that for good.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	defer stall.Guard(t)()
+	synctest.Test(t, f)
+}
+
 // withTimeout is WithTimeout with the signature of WithCancelCause.
 func withTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelCauseFunc) {
 	ctx, cancel := contexttree.WithTimeout(parent, d)
@@ -560,16 +571,17 @@ func isDone(ctx context.Context) bool {
 	}
 }
 
-// collected says whether memory is free after some garbage collections; others may have to let go of it first.
-func collected[T any](memory weak.Pointer[T]) bool {
+// uncollected returns what is still in memory after some garbage collections; others may have to let go of it first.
+func uncollected[K comparable, T any](held map[K]weak.Pointer[T]) map[K]weak.Pointer[T] {
 	for range 20 {
 		runtime.GC()
-		if memory.Value() == nil {
-			return true
+		maps.DeleteFunc(held, func(_ K, memory weak.Pointer[T]) bool { return memory.Value() == nil })
+		if len(held) == 0 {
+			break
 		}
 		runtime.Gosched()
 	}
-	return false
+	return held
 }
 
 var errForeign = errors.New("the foreign context has ended")

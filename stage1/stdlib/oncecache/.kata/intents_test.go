@@ -19,6 +19,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/roadkata/roadkata/stage1/internal/kit/stall"
 	"github.com/roadkata/roadkata/stage1/stdlib/oncecache"
 )
 
@@ -52,6 +53,24 @@ func TestOneLoad(t *testing.T) {
 //
 //kata:zh 各个键互不相干：一个键加载得慢，不会拖住别的键。
 func TestKeysApart(t *testing.T) {
+	// Not in a bubble: who waits for a mutex there stops the clock.
+	hashes := oncecache.New(time.Minute, func(context.Context, any) (string, error) { return "value", nil })
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("Cache[any, string]: Get(ctx, []int{1}) returned, want a panic: a slice cannot be hashed")
+			}
+		}()
+		hashes.Get(t.Context(), []int{1})
+	}()
+	other := make(chan string, 1)
+	go func() { other <- returned(hashes.Get(context.Background(), "key")) }()
+	if got, ok := stall.Receive(other); !ok {
+		t.Fatal(`Get(ctx, []int{1}) has panicked; then Get(ctx, "key") does not return: is a mutex still held?`)
+	} else if want := returned("value", nil); got != want {
+		t.Errorf(`Get(ctx, []int{1}) has panicked; then Get(ctx, "key"): %s, want: %s`, got, want)
+	}
+
 	bubble(t, func(t *testing.T) {
 		c := oncecache.New(time.Minute, func(_ context.Context, key string) (string, error) {
 			if key == "slow" {
@@ -79,27 +98,6 @@ func TestKeysApart(t *testing.T) {
 		city := get(t.Context(), c, "Patan")
 		city.wants(t, returned("Patan in Nepal", nil), `Get(ctx, "Patan"), whose load asks the cache for "country"`)
 	})
-
-	// Not in a bubble: who waits for a mutex there stops the clock.
-	c := oncecache.New(time.Minute, func(context.Context, any) (string, error) { return "value", nil })
-	func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("Cache[any, string]: Get(ctx, []int{1}) returned, want a panic: a slice cannot be hashed")
-			}
-		}()
-		c.Get(t.Context(), []int{1})
-	}()
-	other := make(chan string, 1)
-	go func() { other <- returned(c.Get(context.Background(), "key")) }()
-	select {
-	case got := <-other:
-		if want := returned("value", nil); got != want {
-			t.Errorf(`Get(ctx, []int{1}) has panicked; then Get(ctx, "key"): %s, want: %s`, got, want)
-		}
-	case <-time.After(2 * time.Second):
-		t.Error(`Get(ctx, []int{1}) has panicked; then Get(ctx, "key") does not return: is a mutex still held?`)
-	}
 }
 
 // An error goes to all that wait for the load, and is not kept: the next Get loads again.
@@ -452,10 +450,11 @@ func TestDoneBeforehand(t *testing.T) {
 }
 
 // bubble runs f in virtual time, where a deadlock is reported at once. The clock
-// stands still while a goroutine waits for a mutex or spins: a deadline in real
-// time turns that into a message.
+// stands still while a goroutine waits for a mutex or spins: the guard ends the one,
+// and a deadline in real time both.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
+	defer stall.Guard(t)()
 	deadline := time.AfterFunc(5*time.Second, func() {
 		panic("The cache has come to a standstill. Is a mutex held during a load, or does somebody wait in a busy loop?")
 	})

@@ -51,14 +51,15 @@ type Codec interface {
 	//
 	// If they are more, the error is an ErrTooLarge. If packed is no packing (its
 	// chunks don't end, the CRC is of other bytes, something follows), the error
-	// is an ErrCorrupt, or an ErrTooLarge if the chunks stand for more than max
-	// bytes: then a decoder need not read on. Errors are to be recognised with
+	// is an ErrCorrupt, or an ErrTooLarge if the chunks, also one that is cut off,
+	// stand for more than max bytes: then a decoder need not read on. Errors are to be recognised with
 	// errors.Is. With an error come no bytes (nil or empty).
 	Decode(packed []byte, max int) ([]byte, error)
 }
 
-// MaxLen returns how long a packing of n bytes may be at most: as long as if
-// it consisted of literals, each but the last of full length.
+// MaxLen returns how long Encode may make a packing of n bytes at most: as long
+// as if it consisted of literals, each but the last of full length. The format
+// has no such limit: what others made may be longer, and is valid all the same.
 func MaxLen(n int) int {
 	return n + (n+MaxLiteral-1)/MaxLiteral + 5
 }

@@ -8,7 +8,7 @@ import (
 
 // FuzzSimple is how a project uses a property. `go test` runs the seeds only; to search, run
 //
-//	go test -fuzz FuzzSimple -fuzztime 10s ./engineering/fuzzing
+//	go test -fuzz FuzzSimple -fuzztime 10s ./stage1/engineering/fuzzing
 func FuzzSimple(f *testing.F) {
 	for _, seed := range fuzzing.Seeds() {
 		f.Add(seed)

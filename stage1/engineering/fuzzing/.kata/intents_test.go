@@ -1,7 +1,7 @@
 // The intents of fuzzing.
 //
 //kata:level 2
-//kata:minutes 45
+//kata:minutes 60
 //kata:engine simulated fuzzer with a fixed generator
 //kata:forbid "math/rand" "math/rand/v2" "crypto/rand" "hash/maphash" "time"
 package fuzzing_test
@@ -114,6 +114,14 @@ func TestSize(t *testing.T) {
 		codec{what: "makes runs of two in the midst of literals", encode: func(plain []byte) []byte {
 			return pack(plain, runs(2))
 		}},
+		codec{what: "takes one byte too many, since it makes a literal of the first byte", encode: func(plain []byte) []byte {
+			return pack(plain, func(rest []byte) (int, bool) {
+				if len(rest) == len(plain) && same(plain, 3) < 3 {
+					return 1, false
+				}
+				return runs(3)(rest)
+			})
+		}},
 	)
 }
 
@@ -146,6 +154,13 @@ func TestEveryPacking(t *testing.T) {
 			}
 			return plain, err
 		}},
+		codec{what: "takes a packing longer than MaxLen(max) for one of more than max bytes", decode: func(packed []byte, max int) ([]byte, error) {
+			plain, err := unpack(packed, max, lenience{})
+			if err == nil && len(packed) > fuzzing.MaxLen(max) {
+				return nil, fuzzing.ErrTooLarge
+			}
+			return plain, err
+		}},
 	)
 }
 
@@ -162,12 +177,20 @@ func TestDamage(t *testing.T) {
 		lenient("ignores what follows the end", lenience{trailing: true}),
 		lenient("does without an end", lenience{end: true}),
 		lenient("panics where a run is cut off", lenience{runs: true}),
+		lenient("reads the CRC behind the end of its argument, as far as the capacity goes", lenience{capacity: true}),
 		codec{what: "reports io.ErrUnexpectedEOF for what is cut off", decode: func(packed []byte, max int) ([]byte, error) {
 			plain, err := unpack(packed, max, lenience{})
 			if errors.Is(err, fuzzing.ErrCorrupt) {
 				err = io.ErrUnexpectedEOF
 			}
 			return plain, err
+		}},
+		codec{what: "reports ErrTooLarge for all damage, whatever the limit", decode: func(packed []byte, max int) ([]byte, error) {
+			plain, err := unpack(packed, max, lenience{})
+			if err != nil {
+				return nil, fuzzing.ErrTooLarge
+			}
+			return plain, nil
 		}},
 		codec{what: "hands out what it has read before the damage", decode: func(packed []byte, max int) ([]byte, error) {
 			plain, err := unpack(packed, max, lenience{})
@@ -209,6 +232,18 @@ func TestLimit(t *testing.T) {
 		limited("cuts off what is too much", func(plain []byte, max int) ([]byte, error) {
 			return plain[:min(len(plain), max)], nil
 		}),
+		limited("takes a limit of 0 for none", func(plain []byte, max int) ([]byte, error) {
+			if len(plain) > max && max > 0 {
+				return nil, fuzzing.ErrTooLarge
+			}
+			return plain, nil
+		}),
+		limited("returns as many bytes as allowed together with ErrTooLarge", func(plain []byte, max int) ([]byte, error) {
+			if len(plain) > max {
+				return plain[:max], fuzzing.ErrTooLarge
+			}
+			return plain, nil
+		}),
 		limited("reports too many bytes as ErrCorrupt", func(plain []byte, max int) ([]byte, error) {
 			if len(plain) > max {
 				return nil, fuzzing.ErrCorrupt
@@ -222,11 +257,17 @@ func TestLimit(t *testing.T) {
 //
 //kata:zh 改写参数、或者返回的内存并非调用方独占的编解码器会被抓住。
 func TestMemory(t *testing.T) {
-	var scratch []byte // the codecs below keep it between their calls
+	// The codecs below keep these between their calls.
+	var scratch []byte
+	packings, plains := map[string][]byte{}, map[string][]byte{}
 	catches(t,
-		codec{what: "appends to its argument", encode: func(plain []byte) []byte {
+		codec{what: "appends to the plain bytes that it encodes", encode: func(plain []byte) []byte {
 			_ = append(plain, 0)
 			return pack(plain, runs(3))
+		}},
+		codec{what: "appends to the packing that it decodes", decode: func(packed []byte, max int) ([]byte, error) {
+			_ = append(packed, 0)
+			return unpack(packed, max, lenience{})
 		}},
 		codec{what: "inverts its argument in place while it encodes", encode: func(plain []byte) []byte {
 			packed := pack(plain, runs(3))
@@ -244,7 +285,7 @@ func TestMemory(t *testing.T) {
 		}},
 		codec{what: "returns a part of its argument if that is one literal", decode: func(packed []byte, max int) ([]byte, error) {
 			plain, err := unpack(packed, max, lenience{})
-			if err == nil && len(plain) > 0 && int(packed[0]) == len(plain) {
+			if err == nil && len(plain) > 0 && len(plain) <= fuzzing.MaxLiteral && int(packed[0]) == len(plain) {
 				plain = packed[1 : 1+len(plain)]
 			}
 			return plain, err
@@ -260,6 +301,22 @@ func TestMemory(t *testing.T) {
 			}
 			scratch = append(scratch[:0], plain...)
 			return scratch, nil
+		}},
+		codec{what: "remembers what it encoded, and returns the same slice for the same bytes again", encode: func(plain []byte) []byte {
+			if packings[string(plain)] == nil {
+				packings[string(plain)] = pack(plain, runs(3))
+			}
+			return packings[string(plain)]
+		}},
+		codec{what: "remembers what it decoded, and returns the same slice for the same packing again", decode: func(packed []byte, max int) ([]byte, error) {
+			plain, err := unpack(packed, max, lenience{})
+			if err != nil {
+				return nil, err
+			}
+			if plains[string(packed)] == nil {
+				plains[string(packed)] = plain
+			}
+			return plains[string(packed)], nil
 		}},
 	)
 }
@@ -391,6 +448,18 @@ func right() []codec {
 				plain = []byte{}
 			}
 			return plain, err
+		}},
+		{what: "looks at each chunk's head and the limit before it looks whether the chunk is all there", decode: func(packed []byte, max int) ([]byte, error) {
+			n := 0
+			for _, h := range heads(packed) {
+				if n += h; h >= 0x80 {
+					n += fuzzing.MinRun - 0x80
+				}
+				if n > max {
+					return nil, fuzzing.ErrTooLarge
+				}
+			}
+			return unpack(packed, max, lenience{})
 		}},
 		{what: "looks for damage before it looks at the limit", decode: func(packed []byte, max int) ([]byte, error) {
 			plain, err := unpack(packed, unlimited, lenience{})
@@ -552,7 +621,7 @@ func heads(packed []byte) []int {
 }
 
 // lenience is what a decoder fails to look at.
-type lenience struct{ sum, literal, trailing, end, runs bool }
+type lenience struct{ sum, literal, trailing, end, runs, capacity bool }
 
 func unpack(packed []byte, max int, l lenience) ([]byte, error) {
 	plain := []byte{}
@@ -568,6 +637,9 @@ func unpack(packed []byte, max int, l lenience) ([]byte, error) {
 		switch {
 		case h == 0:
 			tail := packed[i:]
+			if len(tail) < 4 && cap(tail) >= 4 && l.capacity {
+				tail = tail[:4]
+			}
 			if len(tail) > 4 && l.trailing {
 				tail = tail[:4]
 			}

@@ -27,6 +27,7 @@ func TestIgnoresCase(t *testing.T) {
 	expect(t, []string{"Go", "go", "GO"}, "go 3")
 	expect(t, []string{"ÜBER", "über", "Über"}, "über 3")
 	expect(t, []string{"ЖУК", "жук"}, "жук 2")
+	expect(t, []string{"ΟΔΟΣ", "οδοσ", "οδος"}, "οδοσ 2", "οδος 1") // both sigmas are lower case already
 }
 
 // Letters, marks and digits of every script make words, and nothing else does.
@@ -36,7 +37,8 @@ func TestUnicodeWords(t *testing.T) {
 	expect(t, []string{"größe"}, "größe 1")
 	expect(t, []string{"go1 go2"}, "go1 1", "go2 1")
 	expect(t, []string{"世界，你好。"}, "世界 1", "你好 1")
-	expect(t, []string{"नमस्ते"}, "नमस्ते 1") // three letters carry marks
+	expect(t, []string{"हिन्दी"}, "हिन्दी 1") // carries nonspacing and spacing marks
+	expect(t, []string{"२०२६"}, "२०२६ 1")
 	expect(t, []string{"cafe\u0301"}, "cafe\u0301 1")
 	expect(t, []string{"m²"}, "m 1") // a number, yet not a digit
 	expect(t, []string{"a_b-c/d'e\u00a0f…g"}, "a 1", "b 1", "c 1", "d 1", "e 1", "f 1", "g 1")
@@ -47,6 +49,8 @@ func TestUnicodeWords(t *testing.T) {
 //kata:zh 出现最多的词在最前，次数相同的按升序排列：每次运行结果都一样。
 func TestOrder(t *testing.T) {
 	expect(t, []string{"zoo", "ant", "zoo"}, "zoo 2", "ant 1")
+	expect(t, append(slices.Repeat([]string{"a"}, 10), "b", "b"), "a 10", "b 2")
+	expect(t, []string{"öl zebra ab a zeb"}, "a 1", "ab 1", "zeb 1", "zebra 1", "öl 1")
 
 	// Twelve ties: a map's random order does not hit upon the right one.
 	expect(t, []string{"l k j i h g f e d c b a"},

@@ -74,8 +74,19 @@ func checkPlain(codec Codec, data []byte) error {
 		return errors.New("what Decode returned has changed since")
 	}
 
+	// And it is the caller's: who writes to it does not change what later calls
+	// return.
+	clear(packed)
+	clear(plain)
+	if plain, err := (Simple{}).Decode(codec.Encode(data), unlimited); err != nil || !bytes.Equal(plain, data) {
+		return fmt.Errorf("Encode, after its first result was overwritten, made what a peer reads as %q, %v", plain, err)
+	}
+	if err := agree(codec, first, nil, len(data)); err != nil {
+		return fmt.Errorf("after the first result of Decode was overwritten: %w", err)
+	}
+
 	if len(data) > 0 {
-		if err := agree(codec, first, len(data)-1); err != nil {
+		if err := agree(codec, first, nil, len(data)-1); err != nil {
 			return err
 		}
 	}
@@ -86,7 +97,7 @@ func checkPlain(codec Codec, data []byte) error {
 func checkPacked(codec Codec, data []byte) error {
 	plain, _ := Simple{}.Decode(data, unlimited)
 	for _, limit := range []int{unlimited, len(plain), len(plain) / 2} {
-		if err := agree(codec, data, limit); err != nil {
+		if err := agree(codec, data, nil, limit); err != nil {
 			return err
 		}
 	}
@@ -101,13 +112,15 @@ func checkDamage(codec Codec, data []byte) error {
 
 	flipped := bytes.Clone(packed)
 	flipped[at%len(packed)] ^= 1 << (at >> 8 & 7)
-	for _, damaged := range [][]byte{
-		flipped,
-		packed[:at%len(packed)],
-		packed[:len(packed)-1-at%5], // within the end
-		append(packed[:len(packed):len(packed)], byte(at)),
-	} {
-		if err := agree(codec, damaged, unlimited); err != nil {
+	longer := append(packed[:len(packed):len(packed)], byte(at))
+	if err := agree(codec, flipped, nil, unlimited); err != nil {
+		return err
+	}
+	if err := agree(codec, longer, nil, unlimited); err != nil {
+		return err
+	}
+	for _, cut := range []int{at % len(packed), len(packed) - 1 - at%5} { // anywhere, and within the end
+		if err := agree(codec, packed[:cut], packed[cut:], unlimited); err != nil {
 			return err
 		}
 	}
@@ -115,10 +128,12 @@ func checkDamage(codec Codec, data []byte) error {
 }
 
 // agree holds the codec's Decode against that of a peer. They need not agree
-// more than the contract asks for.
-func agree(codec Codec, packed []byte, limit int) error {
+// more than the contract asks for. What lies behind the packing in its array is
+// nothing that a codec may read.
+func agree(codec Codec, packed, behind []byte, limit int) error {
 	want, bad := Simple{}.Decode(packed, unlimited)
-	plain, err := codec.Decode(bytes.Clone(packed), limit)
+	lent := append(bytes.Clone(packed), behind...)
+	plain, err := codec.Decode(lent[:len(packed)], limit)
 	wrong := func(want string) error {
 		return fmt.Errorf("Decode(%q, %d) = %q, %v, want %s", packed, limit, plain, err, want)
 	}

@@ -135,6 +135,14 @@ func ownsMemory(c Codec, data []byte) {
 	_, _ = c.Decode(c.Encode(x), len(x))
 	must(bytes.Equal(packed, copied), "what Encode returned has changed")
 	must(bytes.Equal(plain, data), "what Decode returned has changed")
+
+	// What was returned is the caller's: later calls neither see it nor return it.
+	clear(packed)
+	clear(plain)
+	plain, err := Simple{}.Decode(c.Encode(data), len(data))
+	must(err == nil && bytes.Equal(plain, data), "Encode(%q) returns a slice again: %v", data, err)
+	plain, err = c.Decode(copied, len(data))
+	must(err == nil && bytes.Equal(plain, data), "Decode(%q) returns a slice again: %v", copied, err)
 }
 
 func seal(chunks, plain []byte) []byte {

@@ -45,8 +45,6 @@ func checkPlain(codec Codec, data []byte) error {
 		return fmt.Errorf("Encode made %d bytes of it, want %d at most", len(packed), MaxLen(len(data)))
 	}
 
-	// A codec that only understands itself may speak a format of its own, so a
-	// peer has to understand it too.
 	first := bytes.Clone(packed)
 	lent = append(packed[:len(packed):len(packed)], bytes.Repeat([]byte{0xa5}, guard)...)
 	before = bytes.Clone(lent)
@@ -74,6 +72,17 @@ func checkPlain(codec Codec, data []byte) error {
 		return errors.New("what Decode returned has changed since")
 	}
 
+	// And it is the caller's: who writes to it does not change what later calls
+	// return.
+	clear(packed)
+	clear(plain)
+	if plain, err := codec.Decode(codec.Encode(data), len(data)); err != nil || !bytes.Equal(plain, data) {
+		return fmt.Errorf("after the first results were overwritten, the next are %q, %v", plain, err)
+	}
+	if plain, err := codec.Decode(bytes.Clone(first), len(data)); err != nil || !bytes.Equal(plain, data) {
+		return fmt.Errorf("after the first results were overwritten, Decode(%q, %d) = %q, %v", first, len(data), plain, err)
+	}
+
 	if len(data) > 0 {
 		if _, err := codec.Decode(bytes.Clone(first), len(data)-1); !errors.Is(err, ErrTooLarge) {
 			return fmt.Errorf("Decode(%q, %d) = %v, want an ErrTooLarge", first, len(data)-1, err)
@@ -86,7 +95,7 @@ func checkPlain(codec Codec, data []byte) error {
 func checkPacked(codec Codec, data []byte) error {
 	plain, _ := Simple{}.Decode(data, unlimited)
 	for _, limit := range []int{unlimited, len(plain), len(plain) / 2} {
-		if err := agree(codec, data, limit); err != nil {
+		if err := agree(codec, data, nil, limit); err != nil {
 			return err
 		}
 	}
@@ -104,13 +113,15 @@ func checkDamage(codec Codec, data []byte) error {
 
 	flipped := bytes.Clone(packed)
 	flipped[at%len(packed)] ^= 1 << (at >> 8 & 7)
-	for _, damaged := range [][]byte{
-		flipped,
-		packed[:at%len(packed)],
-		packed[:len(packed)-1-at%5], // within the end
-		append(packed[:len(packed):len(packed)], byte(at)),
-	} {
-		if err := agree(codec, damaged, unlimited); err != nil {
+	longer := append(packed[:len(packed):len(packed)], byte(at))
+	if err := agree(codec, flipped, nil, unlimited); err != nil {
+		return err
+	}
+	if err := agree(codec, longer, nil, unlimited); err != nil {
+		return err
+	}
+	for _, cut := range []int{at % len(packed), len(packed) - 1 - at%5} { // anywhere, and within the end
+		if err := agree(codec, packed[:cut], packed[cut:], unlimited); err != nil {
 			return err
 		}
 	}
@@ -118,10 +129,12 @@ func checkDamage(codec Codec, data []byte) error {
 }
 
 // agree holds the codec's Decode against that of a peer. They need not agree
-// more than the contract asks for.
-func agree(codec Codec, packed []byte, limit int) error {
+// more than the contract asks for. What lies behind the packing in its array is
+// nothing that a codec may read.
+func agree(codec Codec, packed, behind []byte, limit int) error {
 	want, bad := Simple{}.Decode(packed, unlimited)
-	plain, err := codec.Decode(bytes.Clone(packed), limit)
+	lent := append(bytes.Clone(packed), behind...)
+	plain, err := codec.Decode(lent[:len(packed)], limit)
 	wrong := func(want string) error {
 		return fmt.Errorf("Decode(%q, %d) = %q, %v, want %s", packed, limit, plain, err, want)
 	}

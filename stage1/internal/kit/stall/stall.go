@@ -26,17 +26,24 @@ import (
 
 const (
 	limit = 20 * time.Second      // for what goes on and gets nowhere, a busy loop for one
-	still = time.Second           // how long nothing may go on
 	pause = 10 * time.Millisecond // between two looks
+	still = 100                   // looks, a second of them, at which nothing may go on
 )
 
 // Receive returns what c sends next, or the zero value when it is closed. ok is
 // false when neither came: nothing in the process could go on for a second, or
 // twenty seconds have passed. Outside of synctest bubbles only.
-func Receive[T any](c <-chan T) (v T, ok bool) {
+func Receive[T any](c <-chan T) (v T, ok bool) { return receive(c, quiet{}) }
+
+// ReceiveLocal is Receive for suites in which both ends of every connection live
+// in this process: who waits for the network waits for another goroutine there.
+// So does who sleeps, for whatever may end the wait has to sleep less than half a
+// second.
+func ReceiveLocal[T any](c <-chan T) (v T, ok bool) { return receive(c, quiet{local: true}) }
+
+func receive[T any](c <-chan T, q quiet) (v T, ok bool) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	var q quiet
 	for began := time.Now(); time.Since(began) < limit; {
 		select {
 		case v = <-c:
@@ -104,22 +111,25 @@ func Guard(t testing.TB) (stop func()) {
 	return stop
 }
 
-// quiet follows how long nothing has gone on.
+// quiet follows for how many looks nothing has gone on. It counts looks and not
+// seconds: while the process is stopped, nobody looks.
 type quiet struct {
-	since time.Time
+	local bool // the network and sleeps are waits, too
+	looks int
 	last  []byte
 	buf   []byte
 }
 
 // look reports whether nothing has gone on for long enough.
 func (q *quiet) look() bool {
-	others, waiting := others(q.dump())
+	others, waiting := others(q.dump(), q.local)
 	if !waiting || !bytes.Equal(others, q.last) {
 		// Goroutines that wait at each look, and elsewhere at the next, go on.
-		q.since, q.last = time.Now(), others
+		q.looks, q.last = 0, others
 		return false
 	}
-	return time.Since(q.since) >= still
+	q.looks++
+	return q.looks >= still
 }
 
 // dump returns the stacks of all goroutines.
@@ -137,15 +147,22 @@ func (q *quiet) dump() []byte {
 
 // others returns the stacks of a dump without those that look and the runtime's
 // own that waits for signals, and whether each of them waits for another goroutine.
-func others(dump []byte) (stacks []byte, waiting bool) {
+func others(dump []byte, local bool) (stacks []byte, waiting bool) {
 	waiting = true
 	for g := range bytes.SplitSeq(dump, []byte("\n\n")) {
 		head, stack, _ := bytes.Cut(g, []byte("\n"))
-		if bytes.Contains(stack, []byte("/kit/stall.(*quiet).look(")) || bytes.Contains(stack, []byte("/kit/stall.Receive[")) ||
+		if bytes.Contains(stack, []byte("/kit/stall.(*quiet).look(")) || bytes.Contains(stack, []byte("/kit/stall.receive[")) ||
 			bytes.Contains(stack, []byte("/kit/stall.Guard.func")) || bytes.Contains(stack, []byte("os/signal.signal_recv(")) {
 			continue
 		}
-		waiting = waiting && (waits[state(head)] || state(head) == "sleep" && bytes.Contains(head, []byte("synctest bubble")))
+		switch state(head) {
+		case "sleep":
+			waiting = waiting && (local || bytes.Contains(head, []byte("synctest bubble")))
+		case "IO wait":
+			waiting = waiting && local
+		default:
+			waiting = waiting && waits[state(head)]
+		}
 		stacks = append(stacks, g...)
 	}
 	return stacks, waiting

@@ -1,6 +1,7 @@
 package stall
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -10,6 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 )
+
+// second is how long the looks take that end a wait.
+const second = still * pause
 
 func TestReceive(t *testing.T) {
 	c := make(chan int, 1)
@@ -59,8 +63,8 @@ func TestStalls(t *testing.T) {
 			if Within(func() { defer close(ended); block(release) }) {
 				t.Fatal("came back, though nobody had released it")
 			}
-			if took := time.Since(began); took < still || took > limit/2 {
-				t.Errorf("given up after %v; want a little over %v", took, still)
+			if took := time.Since(began); took < second || took > limit/2 {
+				t.Errorf("given up after %v; want a little over %v", took, second)
 			}
 			close(release)
 			<-ended
@@ -70,7 +74,7 @@ func TestStalls(t *testing.T) {
 
 // What goes on is waited for, though every look but few finds it asleep.
 func TestGoingOn(t *testing.T) {
-	long := still + still/2
+	long := second + second/2
 	for name, f := range map[string]func(){
 		"sleep": func() { time.Sleep(long) },
 		"busy": func() {
@@ -115,7 +119,7 @@ func TestTwoWait(t *testing.T) {
 	}
 	wg.Wait()
 	if took := time.Since(began); took > limit/2 {
-		t.Errorf("given up after %v; want a little over %v", took, still)
+		t.Errorf("given up after %v; want a little over %v", took, second)
 	}
 }
 
@@ -173,4 +177,55 @@ func TestGuardLeavesTheRightAlone(t *testing.T) {
 	if after := runtime.NumGoroutine(); after > before {
 		t.Errorf("%d goroutines before, %d after", before, after)
 	}
+}
+
+// Who waits for a peer that lives here too, and says nothing, waits in vain.
+func TestReceiveLocal(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	read, stop := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		c.Read(make([]byte, 1))
+		close(read)
+	})
+	wg.Go(func() {
+		for { // what sleeps now and then keeps nobody waiting
+			select {
+			case <-stop:
+				return
+			default:
+				time.Sleep(time.Millisecond)
+			}
+		}
+	})
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if _, ok := ReceiveLocal(read); ok {
+		t.Error("the peer has read what nobody wrote")
+	}
+	if took := time.Since(began); took < second || took > limit/2 {
+		t.Errorf("given up after %v; want a little over %v", took, second)
+	}
+	go func() {
+		time.Sleep(second / 4)
+		c.Write([]byte{1})
+	}()
+	if _, ok := ReceiveLocal(read); !ok {
+		t.Error("given up, though a byte was to come")
+	}
+	close(stop)
+	c.Close()
+	wg.Wait()
 }

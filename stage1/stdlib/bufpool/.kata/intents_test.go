@@ -102,7 +102,7 @@ func TestOversizedDropped(t *testing.T) {
 	const limit = 1 << 10
 	pool := bufpool.New(limit)
 	huge := make([]byte, 64*limit)
-	for i := range 100 {
+	for i := range 40 {
 		b := pool.Get()
 		if b.Cap() > limit {
 			t.Fatalf("New(%d), a buffer of %d bytes was released: Get() returns a buffer with Cap() = %d, want at most %[1]d", limit, len(huge), b.Cap())
@@ -182,7 +182,7 @@ func TestReusedPanics(t *testing.T) {
 
 	old := pool.Get()
 	old.Release()
-	for i := range 1 << 17 { // a number of 16 bits has come round by then, twice
+	for i := range 1<<16 + 100 { // a number of 16 bits has come round by then
 		b := pool.Get()
 		if !panics(func() { old.Len() }) {
 			t.Fatalf("a buffer was released, and %d others were taken from the pool since: Len of the old buffer did not panic", i+1)

@@ -100,7 +100,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var stopErr error
 	select {
 	case <-idle:
-		srv.Close()
+		stopErr = srv.Shutdown(grace)
 	case <-grace.Done():
 		stopErr = grace.Err()
 	}

@@ -1,6 +1,7 @@
-// Knows Retry-After as a number of seconds only; a date falls back on the client's own backoff.
+// Keeps the credentials' map as it was given: the caller changes it for the next client, and this one presents the
+// wrong key.
 //
-//kata:caught-by TestWaitsUntilTheRetryAfterDate TestGivesUpOnALongRetryAfter
+//kata:caught-by TestSendsCredentialsToTheOrigin
 package httpclient
 
 import (
@@ -82,7 +83,6 @@ type Client struct {
 
 // New returns a client.
 func New(opts Options) *Client {
-	opts.Credentials = opts.Credentials.Clone()
 	opts.MaxAttempts = cmp.Or(opts.MaxAttempts, 3)
 	opts.MaxBody = cmp.Or(opts.MaxBody, 1<<20)
 	opts.AttemptTimeout = cmp.Or(opts.AttemptTimeout, 10*time.Second)
@@ -271,6 +271,9 @@ func drop(h http.Header, name string) {
 // retryAfter reads the server's hint, if there is one that can be understood.
 func (c *Client) retryAfter(h http.Header) (wait time.Duration, ok bool) {
 	hint := strings.TrimSpace(h.Get("Retry-After"))
+	if date, err := http.ParseTime(hint); err == nil {
+		return date.Sub(c.opts.Now()), true
+	}
 	if hint == "" || strings.Trim(hint, "0123456789") != "" {
 		return 0, false
 	}

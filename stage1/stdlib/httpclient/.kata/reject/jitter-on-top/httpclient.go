@@ -1,6 +1,7 @@
-// Ignores the error of GetBody, and tries on with no body at all.
+// Adds some chance on top of the doubled wait: clients that failed together still come back within a part of it, and
+// later than they were told to.
 //
-//kata:caught-by TestSendsTheBodyAgainWhole
+//kata:caught-by TestBacksOffWithJitter
 package httpclient
 
 import (
@@ -211,7 +212,11 @@ func (c *Client) prepare(ctx context.Context, req *http.Request, n int) (*http.R
 		}
 	}
 	if n > 1 && out.GetBody != nil {
-		out.Body, _ = out.GetBody()
+		body, err := out.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		out.Body = body
 	}
 	for name, values := range c.opts.Credentials {
 		if !has(out.Header, name) {
@@ -353,7 +358,8 @@ func fullJitter(attempt int, limit time.Duration) time.Duration {
 		}
 		ceiling *= 2
 	}
-	return rand.N(min(ceiling, limit) + 1)
+	wait := min(ceiling, limit)
+	return wait + rand.N(wait+1)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

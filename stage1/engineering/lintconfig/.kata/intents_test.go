@@ -161,21 +161,31 @@ func (p place) String() string {
 
 // area tells which promise a file is about.
 func (p place) area() string {
-	for _, a := range [...]struct{ area, pattern string }{
-		{"frozen", `^legacy/`},
-		{"tests", `_test\.go$`},
-		{"generated", `/(status_string|kind_gen|table)\.go$`},
-		{"integration", `/export_integration\.go$`},
-		{"nolint", `/compare\.go$`},
-		{"format", `/(unformatted|imports)\.go$`},
-		{"narrow", `^internal/(clock|clocks|clockwork|latest|legacy|legacyimport)/|^cmd/admin/|/tests\.go$`},
-	} {
-		if regexp.MustCompile(a.pattern).MatchString(p.file) {
-			return a.area
+	for _, a := range areas() {
+		if a.pattern.MatchString(p.file) {
+			return a.name
 		}
 	}
 	return "ordinary"
 }
+
+type area struct {
+	name    string
+	pattern *regexp.Regexp
+}
+
+// areas are asked for each mark and each finding: compiled only once.
+var areas = sync.OnceValue(func() []area {
+	return []area{
+		{"frozen", regexp.MustCompile(`^legacy/`)},
+		{"tests", regexp.MustCompile(`_test\.go$`)},
+		{"generated", regexp.MustCompile(`/(status_string|kind_gen|table)\.go$`)},
+		{"integration", regexp.MustCompile(`/export_integration\.go$`)},
+		{"nolint", regexp.MustCompile(`/compare\.go$`)},
+		{"format", regexp.MustCompile(`/(unformatted|imports)\.go$`)},
+		{"narrow", regexp.MustCompile(`^internal/(clock|clocks|clockwork|latest|legacy|legacyimport)/|^cmd/admin/|/tests\.go$`)},
+	}
+})
 
 // flagged demands a finding at each of those marked places.
 func flagged(t *testing.T, those func(place) bool) {
@@ -204,7 +214,7 @@ func (p place) linters() []string {
 }
 
 // quiet demands that there be no finding in these areas where nothing is marked.
-func quiet(t *testing.T, areas ...string) {
+func quiet(t *testing.T, those ...string) {
 	t.Helper()
 	var noise []finding
 	for f := range run(t, false) {
@@ -212,7 +222,7 @@ func quiet(t *testing.T, areas ...string) {
 		marked := slices.ContainsFunc(tree().marks, func(m place) bool {
 			return m.file == f.file && (m.line == f.line || m.line == 0)
 		})
-		if slices.Contains(areas, p.area()) && !marked {
+		if slices.Contains(those, p.area()) && !marked {
 			noise = append(noise, f)
 		}
 	}

@@ -1,4 +1,0 @@
-// gofmt sorts imports within a group and leaves the groups alone.
-//
-//kata:caught-by TestFormatted
-package lintconfig

@@ -1,3 +1,0 @@
-module example.com/shop/money/v2
-
-go 1.25.0

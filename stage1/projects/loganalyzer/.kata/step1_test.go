@@ -236,21 +236,25 @@ func TestReadsGzipByItsContent(t *testing.T) {
 //kata:zh 一行最长 1 MiB；更长的算一个坏行，其后的行照常读取。
 func TestReadsLongLines(t *testing.T) {
 	const limit = 1 << 20
-	exact := strings.TrimSuffix(combined("/exact", strings.Repeat("x", limit-len(combined("/exact", "")))), "\n")
-	if len(exact) != limit {
-		t.Fatalf("the test's own line has %d bytes", len(exact))
+	// The lines are put together on their way into the pipe: each agent is a part of this.
+	filler := strings.Repeat("x", 5*limit/2)
+	text := func(path string, agent int) io.Reader {
+		before, after, _ := strings.Cut(combined(path, "\n"), "\n")
+		return io.MultiReader(strings.NewReader(before), strings.NewReader(filler[:agent]), strings.NewReader(after))
 	}
-	lines := []string{
-		combined("/200k", strings.Repeat("y", 200<<10)),
-		exact,
-		combined("/long", strings.Repeat("x", limit)),
-		line("/4"),
-		combined("/longer", strings.Repeat("z", 5*limit/2)),
-		line("/6"),
-		exact + "\r",
-		strings.Repeat("w", limit+100<<10),
-	}
-	got := run(t, strings.Join(lines, "\n"), "parse")
+	exact := limit - len(combined("/exact", ""))
+	short := func(path string) io.Reader { return strings.NewReader(line(path) + "\n") }
+	end := strings.NewReader
+	got := runCommand(t, []string{"parse"}, io.MultiReader(
+		text("/200k", 200<<10), end("\n"),
+		text("/exact", exact), end("\n"),
+		text("/long", limit), end("\n"),
+		short("/4"),
+		text("/longer", 5*limit/2), end("\n"),
+		short("/6"),
+		text("/exact", exact), end("\r\n"),
+		strings.NewReader(filler[:limit+100<<10]),
+	), nil, program(t), "parse")
 	const lengths = "200 KiB, 1 MiB, 1 MiB and a bit, short, 2.5 MiB, short, 1 MiB, 1.1 MiB"
 	if records, want := paths(t, got.stdout), []string{"/200k", "/exact", "/4", "/6", "/exact"}; !slices.Equal(records, want) {
 		t.Errorf("lines of "+lengths+": parse printed %q, want %q", records, want)
@@ -262,14 +266,13 @@ func TestReadsLongLines(t *testing.T) {
 		t.Errorf("three lines that are too long make %d bytes of messages", len(got.stderr))
 	}
 
-	piece := bytes.Repeat([]byte("endless "), 128<<10)
 	stdout, memory := feed(t, func(w io.Writer) {
 		for range 4 {
-			w.Write(piece)
+			io.WriteString(w, filler[:1<<20])
 		}
 	}, func(w io.Writer) {
 		for range 11 {
-			w.Write(piece)
+			io.WriteString(w, filler[:1<<20])
 		}
 		io.WriteString(w, "\n"+line("/next")+"\n")
 	}, "parse")
@@ -392,7 +395,7 @@ func write(t *testing.T, dir, name string, lines ...string) (path string) {
 
 func compress(text string) string {
 	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
+	w, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
 	io.WriteString(w, text)
 	w.Close()
 	return buf.String()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -72,11 +73,11 @@ func TestFollowsRotation(t *testing.T) {
 	f.expect("/start")
 	for i := range 2 {
 		// All at once, as far as the program can see.
-		f.signal("STOP")
+		f.stop()
 		appendTo(t, log, line(fmt.Sprintf("/old-%d", i))+"\n")
 		rename(t, log, filepath.Join(dir, fmt.Sprintf("access.log.%d", i)))
 		write(t, dir, "access.log", line(fmt.Sprintf("/new-%d", i)))
-		f.signal("CONT")
+		f.cont()
 		f.expect(fmt.Sprintf("/old-%d", i), fmt.Sprintf("/new-%d", i))
 	}
 
@@ -103,12 +104,12 @@ func TestFollowsTruncation(t *testing.T) {
 		appendTo(t, log, line("/3")+"\n"+line("/half")[:40])
 		f.expect("/3")
 		// All at once, as far as the program can see.
-		f.signal("STOP")
+		f.stop()
 		if err := os.Truncate(log, 0); err != nil { // as copytruncate does
 			t.Fatal(err)
 		}
 		appendTo(t, log, line(fmt.Sprintf("/after-%d", i))+"\nbad\n"+line("/more")+"\n")
-		f.signal("CONT")
+		f.cont()
 		f.expect(fmt.Sprintf("/after-%d", i), "/more")
 		appendTo(t, log, line("/and-more")+"\n")
 		f.expect("/and-more")
@@ -155,14 +156,14 @@ func TestFollowStopsOnASignal(t *testing.T) {
 	}
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		log := write(t, t.TempDir(), "access.log", line("/1"))
-		f := follow(t, log)
+		f := followEach(t, log, 500*time.Millisecond) // it is the signal that makes it look
 		f.expect("/1")
-		f.signal("STOP")
+		f.stop()
 		appendTo(t, log, line("/2")+"\n"+line("/half")[:40])
 		if err := f.cmd.Process.Signal(sig); err != nil {
 			t.Fatal(err)
 		}
-		f.signal("CONT")
+		f.cont()
 		f.expect("/2")
 		select {
 		case <-f.ended:
@@ -234,9 +235,14 @@ type follower struct {
 
 func follow(t *testing.T, path string) *follower {
 	t.Helper()
+	return followEach(t, path, 5*time.Millisecond)
+}
+
+func followEach(t *testing.T, path string, poll time.Duration) *follower {
+	t.Helper()
 	f := &follower{
 		t: t, lines: make(chan string, 1000), ended: make(chan struct{}), stderr: &lockedBuffer{},
-		cmd: exec.Command(program(t), "follow", path, "--poll", "20ms"),
+		cmd: exec.Command(program(t), "follow", path, "--poll", poll.String()),
 	}
 	f.cmd.Stderr = f.stderr
 	stdout, err := f.cmd.StdoutPipe()
@@ -301,14 +307,30 @@ func (f *follower) expectReports(want ...string) {
 	}
 }
 
-// signal stops the program for a while or lets it go on.
-func (f *follower) signal(name string) {
+// stop stops the program until cont lets it go on.
+func (f *follower) stop() {
+	f.t.Helper()
+	f.signal(19, 17)
+}
+
+func (f *follower) cont() {
+	f.t.Helper()
+	f.signal(18, 19)
+}
+
+// signal sends the signal of a number, which is one on Linux and another on the other systems; syscall does not
+// have these two by name on every system.
+func (f *follower) signal(linux, others syscall.Signal) {
 	f.t.Helper()
 	if !posix() {
 		return
 	}
-	if out, err := exec.Command("sh", "-c", fmt.Sprintf("kill -%s %d", name, f.cmd.Process.Pid)).CombinedOutput(); err != nil {
-		f.t.Fatalf("kill -%s: %v: %s", name, err, out)
+	sig := others
+	if runtime.GOOS == "linux" {
+		sig = linux
+	}
+	if err := f.cmd.Process.Signal(sig); err != nil {
+		f.t.Fatalf("cannot send %v to the program: %v", sig, err)
 	}
 }
 
@@ -317,7 +339,7 @@ func (f *follower) signal(name string) {
 func (f *follower) awaitRead(path string, size int64) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for range 80 {
+	for range 40 {
 		dir := fmt.Sprintf("/proc/%d/", f.cmd.Process.Pid)
 		fds, _ := os.ReadDir(dir + "fd")
 		for _, fd := range fds {

@@ -4,6 +4,8 @@
 package main_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -69,18 +71,16 @@ func TestReadsFilesAtTheSameTime(t *testing.T) {
 	if !posix() {
 		return
 	}
-	a, b := newPipe(t, "a"), newPipe(t, "b")
-	cmd, result := start(t, "count", "-o", "json", "-w", "2", a.path, b.path)
+	a, b := newPipes(t)
+	count := start(t, "count", "-o", "json", "-w", "2", a.path, b.path)
 	// b is read to its end while there is nothing in a yet.
-	if err := b.feed(line("/b")); err != nil {
-		cmd.Process.Kill()
-		<-result
+	if err := b.feed(count, line("/b")); err != nil {
 		t.Fatalf("count -w 2 a b does not read b as long as nothing comes from a: %v", err)
 	}
-	if err := a.feed(line("/a")); err != nil {
+	if err := a.feed(count, line("/a")); err != nil {
 		t.Errorf("count -w 2 a b does not read a: %v", err)
 	}
-	if got := <-result; got.code != 0 || !strings.Contains(got.stdout, fmt.Sprint(2*piped)) {
+	if got := count.result(); got.code != 0 || !strings.Contains(got.stdout, fmt.Sprint(2*piped)) {
 		t.Errorf("count -w 2 of two times %d lines printed %s", piped, got)
 	}
 }
@@ -92,19 +92,18 @@ func TestReportsInTheOrderOfTheFiles(t *testing.T) {
 	if !posix() {
 		return
 	}
-	a, b := newPipe(t, "a"), newPipe(t, "b")
-	cmd, result := start(t, "count", "-w", "2", a.path, b.path)
-	defer cmd.Process.Kill()
+	a, b := newPipes(t)
+	count := start(t, "count", "-w", "2", a.path, b.path)
 	done := make(chan error, 1)
-	go func() { done <- b.feed("bad in b") }()
+	go func() { done <- b.feed(count, "bad in b") }()
 	select {
 	case <-done:
 	case <-time.After(time.Second): // so it reads a first, which is all right here
 	}
-	if err := a.feed("bad in a"); err != nil {
+	if err := a.feed(count, "bad in a"); err != nil {
 		t.Errorf("count -w 2 a b does not read a: %v", err)
 	}
-	got := <-result
+	got := count.result()
 	if positions, want := positions(got.stderr), []string{a.path + ":1", b.path + ":1"}; !slices.Equal(positions, want) {
 		t.Errorf("count -w 2 a b, where a bad line in b is read before one in a: reported %q, want %q", positions, want)
 	}
@@ -173,43 +172,68 @@ type pipe struct {
 	f    *os.File
 }
 
-func newPipe(t *testing.T, name string) *pipe {
+// newPipes makes two.
+func newPipes(t *testing.T) (a, b *pipe) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if out, err := exec.Command("mkfifo", path).CombinedOutput(); err != nil {
+	dir := t.TempDir()
+	a, b = &pipe{path: filepath.Join(dir, "a")}, &pipe{path: filepath.Join(dir, "b")}
+	if out, err := exec.Command("mkfifo", a.path, b.path).CombinedOutput(); err != nil {
 		t.Fatalf("mkfifo: %v: %s", err, out)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0) // so that opening blocks nobody
-	if err != nil {
-		t.Fatal(err)
+	for _, p := range []*pipe{a, b} {
+		f, err := os.OpenFile(p.path, os.O_RDWR, 0) // so that opening blocks nobody
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		p.f = f
 	}
-	t.Cleanup(func() { f.Close() })
-	return &pipe{path, f}
+	return a, b
 }
 
 // feed writes first and then so many more good lines that a pipe holds only some of them, and closes it: when it
-// returns, somebody has read the first.
-func (p *pipe) feed(first string) error {
+// returns, r has read the first.
+func (p *pipe) feed(r *running, first string) error {
 	p.f.SetWriteDeadline(time.Now().Add(bounded))
+	stop := context.AfterFunc(r.ended, func() { p.f.SetWriteDeadline(time.Now()) })
+	defer stop()
 	_, err := p.f.WriteString(first + "\n" + strings.Repeat(line("/")+"\n", piped-1))
+	if err != nil && r.ended.Err() != nil {
+		err = fmt.Errorf("it ended %s", r.result())
+	}
 	return errors.Join(err, p.f.Close())
 }
 
-// start runs the program beside the test.
-func start(t *testing.T, args ...string) (*exec.Cmd, <-chan result) {
+// running is the program, running beside the test.
+type running struct {
+	cmd       *exec.Cmd
+	out, errs bytes.Buffer
+	ended     context.Context // is done once the program is
+}
+
+func start(t *testing.T, args ...string) *running {
 	t.Helper()
-	cmd := exec.Command(program(t), args...)
-	var out, errs lockedBuffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Start(); err != nil {
+	ended, end := context.WithCancel(context.Background())
+	r := &running{cmd: exec.Command(program(t), args...), ended: ended}
+	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.errs
+	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	results := make(chan result, 1)
 	go func() {
-		timer := time.AfterFunc(2*patience, func() { cmd.Process.Kill() })
+		defer end()
+		timer := time.AfterFunc(2*patience, func() { r.cmd.Process.Kill() })
 		defer timer.Stop()
-		cmd.Wait()
-		results <- result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+		r.cmd.Wait()
 	}()
-	return cmd, results
+	t.Cleanup(func() {
+		r.cmd.Process.Kill()
+		<-ended.Done()
+	})
+	return r
+}
+
+// result waits for the end.
+func (r *running) result() result {
+	<-r.ended.Done()
+	return result{r.out.String(), r.errs.String(), r.cmd.ProcessState.ExitCode()}
 }

@@ -62,13 +62,13 @@ func TestWrongLoginsLookAlike(t *testing.T) {
 //kata:zh 未知用户的登录至少耗费已知用户一半的 CPU 时间。
 func TestUnknownUserCostsAsMuch(t *testing.T) {
 	w := newWorld(t)
-	const cost = "8"
+	const cost = "7"
 	s := w.start("-cost", cost)
 	s.register("ann@example.com", "correct horse", "Ann")
 	s.kill()
 
 	// Each in a process of its own, as its processor time is known when it has ended.
-	const n = 3 // less than five, lest step 4 locks them
+	const n = 4 // less than five, lest step 4 locks them
 	spent := func(email string) time.Duration {
 		s := w.start("-cost", cost)
 		for range n {

@@ -59,7 +59,7 @@ func TestLocksOut(t *testing.T) {
 
 	s.kill()
 	w.setClock(begun.Add(15*time.Minute - time.Second))
-	s = w.start("-cost", "7") // a check of nobody's password takes long enough for all to be under way at the same time
+	s = w.start("-cost", "6") // a check of nobody's password takes long enough for all to be under way at the same time
 	locked("ann@example.com", "correct horse", time.Second)
 	locked("ann@example.com", "wrong horse", time.Second)
 	w.setClock(begun.Add(15 * time.Minute))

@@ -140,11 +140,11 @@ func TestMigrates(t *testing.T) {
 	}
 	old := func(w *world, version int, emails ...string) {
 		t.Helper()
-		script := `CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL);`
+		script := `BEGIN; CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, password_hash TEXT NOT NULL);`
 		for i, email := range emails {
 			script += fmt.Sprintf(`INSERT INTO users (id, email, password_hash) VALUES (%d, '%s', '%s');`, 7*(i+1), email, hash)
 		}
-		execute(t, w.db, script+fmt.Sprintf(`PRAGMA user_version = %d`, version))
+		execute(t, w.db, script+fmt.Sprintf(`PRAGMA user_version = %d; COMMIT`, version))
 	}
 
 	w := newWorld(t)

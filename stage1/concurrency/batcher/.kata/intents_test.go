@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roadkata/roadkata/stage1/concurrency/batcher"
+	"github.com/roadkata/roadkata/stage1/internal/kit/stall"
 )
 
 // A batch is flushed as soon as it holds size items.
@@ -259,13 +260,12 @@ func TestClose(t *testing.T) {
 		released.Store(true)
 		close(release)
 		for range 2 {
-			select {
-			case ok := <-returned:
-				if !ok {
-					t.Fatal("two goroutines call Close: one Close returned while flush was still running")
-				}
-			case <-time.After(10 * time.Second):
-				t.Fatal("two goroutines call Close: 10s after the last flush has returned, one still waits")
+			afterFlush, ok := stall.Receive(returned)
+			if !ok {
+				t.Fatal("two goroutines call Close: the last flush has returned, and one still waits, like every goroutine")
+			}
+			if !afterFlush {
+				t.Fatal("two goroutines call Close: one Close returned while flush was still running")
 			}
 		}
 	}
@@ -315,15 +315,8 @@ func TestLeavesNoGoroutine(t *testing.T) {
 			t.Fatalf("Add(ctx, %q) = %v, want nil", item, err)
 		}
 	}
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		b.Close()
-	}()
-	select {
-	case <-closed:
-	case <-time.After(10 * time.Second):
-		t.Fatal("Close has not returned after 10s, and there is nothing to wait for")
+	if !stall.Within(b.Close) {
+		t.Fatal("Close did not come back, and there is nothing to wait for: every goroutine waits")
 	}
 	if err := goleak.Find(others); err != nil {
 		t.Errorf("Close came back and left something behind: %v", err)
@@ -376,9 +369,11 @@ func TestNewPanics(t *testing.T) {
 
 // bubble runs f in virtual time, where a deadlock is reported at once. One thing
 // escapes it: the clock stands still while a goroutine waits for a mutex or spins.
-// A deadline in real time turns that into a message.
+// A guard turns a mutex that nobody unlocks into a message, and a deadline in real
+// time the rest.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
+	defer stall.Guard(t)()
 	deadline := time.AfterFunc(5*time.Second, func() {
 		panic("the batcher has come to a standstill. Does it hold a mutex while flush runs, or wait in a busy loop?")
 	})

@@ -12,8 +12,8 @@ import (
 	"runtime"
 	"slices"
 	"testing"
-	"time"
 
+	"github.com/roadkata/roadkata/stage1/internal/kit/stall"
 	"github.com/roadkata/roadkata/stage1/language/deferred"
 )
 
@@ -250,10 +250,8 @@ func expectExit(t *testing.T, who string, f func()) {
 		f()
 		wentOn = true
 	}()
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		t.Fatalf("%s called runtime.Goexit, and 10s later the goroutine has not ended", who)
+	if _, ok := stall.Receive(done); !ok {
+		t.Fatalf("%s called runtime.Goexit, and the goroutine does not end: every goroutine waits", who)
 	}
 	if wentOn {
 		t.Errorf("%s called runtime.Goexit, and WithResources returned; want the goroutine to end", who)

@@ -14,6 +14,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -213,13 +214,15 @@ func TestLoggerWrites(t *testing.T) {
 //kata:zh 多个 goroutine 可以同时调用 Append，也可以各用各的 Logger。
 func TestConcurrent(t *testing.T) {
 	// Two goroutines format long lines, at the same time for as long as both have lines left, and then some:
-	// each goes on until both have done their share. What they share by mistake is mixed up.
-	const share = 60
+	// each goes on until both have done their share. What they share by mistake is mixed up. Many fields, so that
+	// a goroutine that is interrupted has nearly always written what the other one overwrites.
+	const share = 40
 	var left [2]atomic.Int64
 	var group sync.WaitGroup
 	for i, letter := range []string{"a", "b"} {
 		left[i].Store(share)
-		l := newLine(inputs.time, inputs.level, strings.Repeat(letter, 40_000), letter, strings.Repeat(letter, 40_000))
+		fields := slices.Repeat([]any{letter, strings.Repeat(letter, 400)}, 200)
+		l := newLine(inputs.time, inputs.level, letter, fields...)
 		alone := string(l.append(nil))
 		group.Go(func() {
 			w := &writer{}

@@ -60,72 +60,6 @@ func wantError(t *testing.T, what string, got, want error) {
 	}
 }
 
-func TestRetryDelays(t *testing.T) {
-	bubble(t, "of calls that all fail", func(t *testing.T) {
-		start := time.Now()
-		var at []time.Duration
-		policy := lease.Policy{Attempts: 6, Base: time.Second, Max: 5 * time.Second}
-		err := lease.Retry(t.Context(), policy, func(context.Context) error {
-			at = append(at, time.Since(start))
-			return fmt.Errorf("call %d: %w", len(at), errDown)
-		})
-
-		wantError(t, "Retry", err, errDown)
-		if len(at) != policy.Attempts {
-			t.Fatalf("calls at %v, want %d of them", at, policy.Attempts)
-		}
-		wantAt(t, "first call", at[0], 0)
-		for i, delay := range []time.Duration{1, 2, 4, 5, 5} {
-			delay *= time.Second
-			wantWithin(t, fmt.Sprintf("delay %d", i+1), at[i+1]-at[i], delay/2, delay)
-		}
-		wantAt(t, "Retry returned", time.Since(start), at[5])
-	})
-}
-
-func TestRetrySucceeds(t *testing.T) {
-	bubble(t, "with the second call", func(t *testing.T) {
-		calls := 0
-		policy := lease.Policy{Attempts: 9, Base: time.Second, Max: time.Second}
-		err := lease.Retry(t.Context(), policy, func(context.Context) error {
-			if calls++; calls < 2 {
-				return errDown
-			}
-			return nil
-		})
-		if err != nil || calls != 2 {
-			t.Errorf("Retry = %v after %d calls, want nil after 2", err, calls)
-		}
-	})
-}
-
-func TestRetryIsCancelled(t *testing.T) {
-	bubble(t, "during a delay", func(t *testing.T) {
-		start, calls := time.Now(), 0
-		cause := errors.New("shutdown")
-		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(10*time.Second, func() { cancel(cause) })
-
-		policy := lease.Policy{Attempts: 9, Base: time.Minute, Max: time.Minute}
-		err := lease.Retry(ctx, policy, func(context.Context) error { calls++; return errDown })
-
-		wantError(t, "Retry", err, cause)
-		wantAt(t, "Retry returned", time.Since(start), 10*time.Second)
-		if calls != 1 {
-			t.Errorf("%d calls, want 1", calls)
-		}
-	})
-}
-
-func TestTooShort(t *testing.T) {
-	bubble(t, "durations are refused", func(t *testing.T) {
-		unwanted := func(context.Context) error { t.Error("called"); return nil }
-		policy := lease.Policy{Attempts: 1, Base: lease.MinDelay - 1, Max: time.Hour}
-		wantError(t, "Retry", lease.Retry(t.Context(), policy, unwanted), lease.ErrShort)
-		wantError(t, "Keep", lease.Keep(t.Context(), newStore(), lease.MinTTL-1, unwanted), lease.ErrShort)
-	})
-}
-
 // A store records when it is called. Its n-th renewal is answered by
 // answers[n], the ones after the last by the last.
 type store struct {
@@ -144,25 +78,8 @@ type store struct {
 type answer func(context.Context) error
 
 func granted(context.Context) error { return nil }
-func failed(context.Context) error  { return errDown }
 
-// hangs waits for the end of its context, and then needs a second to return.
-func hangs(ctx context.Context) error {
-	<-ctx.Done()
-	time.Sleep(time.Second)
-	return ctx.Err()
-}
-
-// grantsLate is granted a second after its context has ended, or the lease.
-func grantsLate(ctx context.Context) error {
-	_ = sleep(ctx, ttl)
-	time.Sleep(time.Second)
-	return nil
-}
-
-func slow(d time.Duration) answer {
-	return func(ctx context.Context) error { return sleep(ctx, d) }
-}
+func failed(context.Context) error { return errDown }
 
 func newStore(answers ...answer) *store {
 	return &store{start: time.Now(), answers: append(answers, granted)[:max(len(answers), 1)]}
@@ -196,19 +113,6 @@ func (s *store) Release(ctx context.Context) error {
 	_, leave := s.enter(&s.releases)
 	defer leave()
 	return errors.Join(ctx.Err(), s.release)
-}
-
-// wantLost checks what holds of every lost lease.
-func (s *store) wantLost(t *testing.T, err error, end time.Duration) {
-	t.Helper()
-	wantError(t, "Keep", err, lease.ErrLost)
-	if len(s.releases) != 0 {
-		t.Errorf("a lost lease was released at %v", s.releases)
-	}
-	if last := s.renewals[len(s.renewals)-1]; last > end {
-		t.Errorf("renewal at %v, after the lease was lost at %v", last, end)
-	}
-	s.wantNoOverlap(t)
 }
 
 // wantReleased checks what holds of every lease that was kept to the end.
@@ -261,101 +165,5 @@ func TestLeaseIsKept(t *testing.T) {
 		})
 
 		s.wantReleased(t, err, nil, 3*ttl+time.Second)
-	})
-}
-
-func TestLeaseIsLost(t *testing.T) {
-	for name, c := range map[string]struct {
-		answers []answer
-		end     time.Duration
-	}{
-		"renewals fail":              {[]answer{granted, failed}, ttl},
-		"renewals hang":              {[]answer{granted, hangs}, ttl},
-		"first renewal was slow":     {[]answer{slow(3 * time.Second), failed}, ttl},
-		"renewals are never granted": {[]answer{granted, slow(time.Hour)}, ttl},
-	} {
-		bubble(t, name, func(t *testing.T) {
-			s := newStore(c.answers...)
-			var finished time.Duration
-			err := lease.Keep(t.Context(), s, ttl, func(ctx context.Context) error {
-				<-ctx.Done()
-				wantAt(t, "context of work ended", time.Since(s.start), c.end)
-				wantError(t, "its cause", context.Cause(ctx), lease.ErrLost)
-				time.Sleep(ttl)
-				finished = time.Since(s.start)
-				return ctx.Err()
-			})
-
-			s.wantLost(t, err, c.end)
-			wantAt(t, "Keep returned", time.Since(s.start), c.end+ttl)
-			wantAt(t, "work returned", finished, c.end+ttl)
-		})
-	}
-	bubble(t, "after a slow renewal in between", func(t *testing.T) {
-		s := newStore(granted, slow(3*time.Second), failed)
-		var end time.Duration
-		err := lease.Keep(t.Context(), s, ttl, func(ctx context.Context) error {
-			<-ctx.Done()
-			end = time.Since(s.start)
-			return nil
-		})
-
-		s.wantLost(t, err, end)
-		wantAt(t, "lease ended", end, s.renewals[1]+ttl)
-	})
-}
-
-func TestLostForGood(t *testing.T) {
-	bubble(t, "whatever a renewal says later", func(t *testing.T) {
-		s := newStore(granted, grantsLate)
-		err := lease.Keep(t.Context(), s, ttl, func(ctx context.Context) error {
-			<-ctx.Done()
-			time.Sleep(ttl)
-			return nil
-		})
-		time.Sleep(2 * ttl) // no call may come now, either
-
-		s.wantLost(t, err, ttl)
-	})
-}
-
-func TestReleaseWaitsForTheRenewal(t *testing.T) {
-	bubble(t, "that is under way", func(t *testing.T) {
-		s := newStore(granted, hangs)
-		err := lease.Keep(t.Context(), s, ttl, func(ctx context.Context) error { return sleep(ctx, ttl*3/4) })
-
-		s.wantReleased(t, err, nil, ttl*3/4+time.Second)
-	})
-}
-
-func TestReleaseAfterCancel(t *testing.T) {
-	bubble(t, "has a context of its own", func(t *testing.T) {
-		s := newStore()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		err := lease.Keep(ctx, s, ttl, func(ctx context.Context) error { <-ctx.Done(); return nil })
-
-		s.wantReleased(t, err, nil, time.Second)
-	})
-}
-
-func TestKeepReportsErrors(t *testing.T) {
-	bubble(t, "of work and of Release", func(t *testing.T) {
-		s := newStore()
-		s.release = errDown
-		errWork := errors.New("out of paper")
-		err := lease.Keep(t.Context(), s, ttl, func(context.Context) error { return errWork })
-
-		s.wantReleased(t, err, errWork, 0)
-		wantError(t, "Keep", err, errDown)
-	})
-	bubble(t, "of the first Renew", func(t *testing.T) {
-		s := newStore(failed)
-		err := lease.Keep(t.Context(), s, ttl, func(context.Context) error { t.Error("work was called"); return nil })
-
-		wantError(t, "Keep", err, errDown)
-		if len(s.renewals) != 1 || len(s.releases) != 0 {
-			t.Errorf("renewals at %v, releases at %v; want one renewal only", s.renewals, s.releases)
-		}
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"syscall"
 )
 
@@ -32,8 +31,11 @@ const (
 
 // codes and texts are indexed by kind.
 var (
-	codes = strings.Fields("ok canceled invalid not_found conflict denied too_many timeout unavailable internal")
-	texts = strings.Split("|request canceled|invalid request|not found|conflict|permission denied|too many requests|timed out|temporarily unavailable|internal error", "|")
+	codes = [...]string{"ok", "canceled", "invalid", "not_found", "conflict", "denied", "too_many", "timeout", "unavailable", "internal"}
+	texts = [...]string{
+		"", "request canceled", "invalid request", "not found", "conflict", "permission denied", "too many requests",
+		"timed out", "temporarily unavailable", "internal error",
+	}
 )
 
 func (k Kind) valid() bool { return OK <= k && k <= Internal }

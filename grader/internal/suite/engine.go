@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/roadkata/roadkata/grader/internal/course"
 )
 
@@ -114,13 +116,14 @@ func (e *engine) all(pairs []*Pair) error {
 
 // arrange lays the pairs out; those with problems before any build are finished.
 func (e *engine) arrange(pairs []*Pair) []*layout {
-	var out []*layout
-	index := map[string]*layout{}
 	merges := e.b.merges(pairs)
+	// Pairs that share a layout, in the order in which they first come.
+	var todo []*arranged
+	index := map[string]*arranged{}
 	for _, p := range pairs {
 		name := filepath.Join(p.Kata.Dir, p.slug())
-		if l := index[name]; l != nil && l.pair.Variant == p.Variant && l.pair.NoRace == p.NoRace {
-			l.pairs = append(l.pairs, p)
+		if a := index[name]; a != nil && a.pairs[0].Variant == p.Variant && a.pairs[0].NoRace == p.NoRace {
+			a.pairs = append(a.pairs, p)
 			continue
 		}
 		if len(p.Kata.Faults) > 0 {
@@ -131,15 +134,40 @@ func (e *engine) arrange(pairs []*Pair) []*layout {
 			e.finish(&Result{Pair: p, Compile: p.Variant.Problems})
 			continue
 		}
-		l, problems := arrange(p, e.b.tmp, merges[p.Variant])
-		if len(problems) > 0 {
-			e.finish(e.failed(l, problems))
+		a := &arranged{pairs: []*Pair{p}}
+		index[name] = a
+		todo = append(todo, a)
+	}
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	for _, a := range todo {
+		group.Go(func() error {
+			a.layout, a.problems = arrange(a.pairs[0], e.b.tmp, merges[a.pairs[0].Variant])
+			return nil
+		})
+	}
+	_ = group.Wait()
+	var out []*layout
+	for _, a := range todo {
+		if len(a.problems) > 0 {
+			for _, p := range a.pairs {
+				r := e.failed(a.layout, a.problems)
+				r.Pair = p
+				e.finish(r)
+			}
 			continue
 		}
-		index[name] = l
-		out = append(out, l)
+		a.layout.pairs = a.pairs
+		out = append(out, a.layout)
 	}
 	return out
+}
+
+// arranged is a layout and whom it is for.
+type arranged struct {
+	pairs    []*Pair
+	layout   *layout
+	problems []course.Problem
 }
 
 // link builds prog and, where a package keeps the shared program from coming

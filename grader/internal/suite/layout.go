@@ -207,14 +207,18 @@ func importsKata(k *course.Kata, files map[string]string) bool {
 func countsAllocations(files map[string]string) bool {
 	for _, file := range files {
 		data, err := os.ReadFile(file)
-		if err != nil || counting.Match(data) {
-			return true // add says what is wrong with a file that cannot be read
+		if err != nil {
+			return true // add says what is wrong
+		}
+		text := string(data)
+		if slices.ContainsFunc(counting, func(name string) bool { return strings.Contains(text, name) }) {
+			return true
 		}
 	}
 	return false
 }
 
-var counting = regexp.MustCompile(`AllocsPerRun|ReadMemStats|runtime/metrics|runtime/pprof|testing\.Benchmark|ReadGCStats`)
+var counting = []string{"AllocsPerRun", "ReadMemStats", "runtime/metrics", "runtime/pprof", "testing.Benchmark", "ReadGCStats"}
 
 // isBelow reports whether own or a package below it is imported.
 func isBelow(own string, im *ast.ImportSpec) bool {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/tools/go/analysis"
 
 	"github.com/roadkata/roadkata/grader/internal/course"
@@ -122,20 +123,30 @@ func Run(ctx context.Context, c *course.Course, katas []*course.Kata, opts Optio
 			}
 		}
 	}
-	results, err := suite.Run(ctx, pairs, suite.Options{Jobs: opts.Jobs, NoRace: opts.NoRace, Progress: opts.Step})
+	// The rules are judged while the processes run, many of which wait.
+	var results []*suite.Result
+	found := findings{results: map[*suite.Pair]*suite.Result{}}
+	work, workCtx := errgroup.WithContext(ctx)
+	work.Go(func() (err error) {
+		results, err = suite.Run(workCtx, pairs, suite.Options{Jobs: opts.Jobs, NoRace: opts.NoRace, Progress: opts.Step})
+		return err
+	})
+	work.Go(func() (err error) {
+		if found.forbidden, err = rules.Forbidden(workCtx, all); err != nil {
+			return err
+		}
+		found.lint, err = rules.Lint(workCtx, rights, opts.Analyzers)
+		return err
+	})
+	err := work.Wait()
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // what the two say of being stopped is no news
+	}
 	if err != nil {
 		return nil, err
 	}
-	byPair := map[*suite.Pair]*suite.Result{}
 	for _, r := range results {
-		byPair[r.Pair] = r
-	}
-	found := findings{results: byPair}
-	if found.forbidden, err = rules.Forbidden(ctx, all); err != nil {
-		return nil, err
-	}
-	if found.lint, err = rules.Lint(ctx, rights, opts.Analyzers); err != nil {
-		return nil, err
+		found.results[r.Pair] = r
 	}
 	rep := &Report{Schema: Schema, Roadmap: workspaceProblems(c, katas)}
 	for _, p := range plans {

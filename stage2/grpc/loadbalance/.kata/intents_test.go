@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	pb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -66,7 +67,7 @@ func newFleet(t *testing.T, addrs ...string) *fleet {
 }
 
 func (f *fleet) start(addr string) {
-	r := &replica{fleet: f, addr: addr, lis: bufconn.Listen(1 << 16), srv: grpc.NewServer(), health: health.NewServer()}
+	r := &replica{fleet: f, addr: addr, lis: bufconn.Listen(1 << 16), srv: grpc.NewServer(grpc.MaxHeaderListSize(4096)), health: health.NewServer()}
 	pb.RegisterTestServiceServer(r.srv, r)
 	healthpb.RegisterHealthServer(r.srv, r.health)
 	go r.srv.Serve(r.lis)
@@ -157,8 +158,11 @@ func (f *fleet) dialed() map[string]int {
 	return maps.Clone(f.dials)
 }
 
-// registry is a watch that a test tells what to say: a list, or the error that breaks it.
+// registry is a watch that a test tells what to say: a list, or the error that breaks it, or over.
 type registry chan any
+
+// over ends a watch without an error.
+type over struct{}
 
 func (r registry) watch(ctx context.Context, _ string, update func([]loadbalance.Backend)) error {
 	for {
@@ -166,10 +170,14 @@ func (r registry) watch(ctx context.Context, _ string, update func([]loadbalance
 		case <-ctx.Done():
 			return ctx.Err()
 		case what := <-r:
-			if err, ok := what.(error); ok {
-				return err
+			switch what := what.(type) {
+			case error:
+				return what
+			case over:
+				return nil
+			case []loadbalance.Backend:
+				update(what)
 			}
-			update(what.([]loadbalance.Backend))
 		}
 	}
 }
@@ -338,6 +346,11 @@ func TestRegistry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "a")
 		f.healthy()
+		quiet, q := dialWatch(t, f, func(context.Context, string, func([]loadbalance.Backend)) error { return nil }, `{}`)
+		if _, err := call(q); status.Code(err) != codes.Unavailable {
+			t.Errorf("the watch returned nil, before any list: a call returned %v, want Unavailable: it is to be reported as an error", err)
+		}
+		quiet.Close()
 		var mu sync.Mutex
 		var began []time.Duration
 		service := ""
@@ -356,8 +369,21 @@ func TestRegistry(t *testing.T) {
 			defer func() { began, zero = nil, time.Now() }()
 			return began
 		}
+		tell := func(what any) {
+			t.Helper()
+			select {
+			case r <- what:
+			case <-time.After(time.Hour):
+				t.Fatal("a watch that returned, some with an error and one without, was not begun again for an hour")
+			}
+		}
+		tell([]loadbalance.Backend{})
+		synctest.Wait()
+		if _, err := call(c); status.Code(err) != codes.Unavailable {
+			t.Errorf("the registry's first list was empty: a call returned %v, want Unavailable: it is to be reported as an error", err)
+		}
 		down := errors.New("registry: leader lost")
-		r <- down
+		tell(down)
 		synctest.Wait()
 		if service != "notes" {
 			t.Errorf("the watch of suite:///notes was asked for %q, want \"notes\"", service)
@@ -365,10 +391,14 @@ func TestRegistry(t *testing.T) {
 		if _, err := call(c); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), down.Error()) {
 			t.Errorf("the watch broke before its first list: a call returned %v, want Unavailable with %q", err, down)
 		}
-		for range 6 {
-			r <- down
+		for i := range 6 {
+			if i == 3 {
+				tell(over{})
+			} else {
+				tell(down)
+			}
 		}
-		r <- list("a")
+		tell(list("a"))
 		seconds := func(s ...int) (d []time.Duration) {
 			for _, s := range s {
 				d = append(d, time.Duration(s)*time.Second)
@@ -387,13 +417,13 @@ func TestRegistry(t *testing.T) {
 			}
 		}
 		starts()
-		r <- down
+		tell(down)
 		steady("the watch broke")
-		r <- down
+		tell(down)
 		if got, want := starts(), seconds(1); !slices.Equal(got, want) {
 			t.Errorf("a watch that broke after it had told a list was begun again after %v, want %v", got, want)
 		}
-		r <- []loadbalance.Backend(nil)
+		tell([]loadbalance.Backend(nil))
 		steady("the registry told an empty list")
 		starts()
 
@@ -423,6 +453,14 @@ func TestWeights(t *testing.T) {
 		spread(t, f, c, "weights 5, 2 and 0, which counts as 1", map[string]int{"a": 50, "b": 20, "c": 10})
 		spread(t, f, c, "weights 5, 2 and 0, one round", map[string]int{"a": 5, "b": 2, "c": 1})
 		dialed := f.dialed()
+		f.took()
+		for range 8 {
+			r.say(weigh(5, 2, 0))
+			calls(c, 1)
+		}
+		if got, want := f.took(), map[string]int{"a": 5, "b": 2, "c": 1}; !maps.Equal(got, want) {
+			t.Errorf("the registry told the same list again before each of 8 calls: they went to %v, want %v: nothing has changed", got, want)
+		}
 		r.say(weigh(1, 1, 6))
 		spread(t, f, c, "weights changed to 1, 1 and 6", map[string]int{"a": 10, "b": 10, "c": 60})
 		if now := f.dialed(); !maps.Equal(now, dialed) {
@@ -446,6 +484,14 @@ func TestEject(t *testing.T) {
 				t.Errorf("a answers %v: of 30 calls it got %d, want its 10: that is no failure of a's", code, n)
 			}
 		}
+		f.answer("a", nil)
+		large := metadata.AppendToOutgoingContext(t.Context(), "note", strings.Repeat("x", 8192))
+		for range 30 {
+			if _, err := c.UnaryCall(large, &pb.SimpleRequest{}); status.Code(err) != codes.Internal {
+				t.Fatalf("a call with a header of 8 KiB, which is more than the servers take, returned %v", err)
+			}
+		}
+		spread(t, f, c, "30 calls failed with Internal before gRPC sent anything", map[string]int{"a": 2, "b": 2, "c": 2})
 		n := 0
 		f.answer("a", func() error {
 			if n++; n%3 == 0 {
@@ -482,14 +528,14 @@ func TestEject(t *testing.T) {
 		f.answer("a", func() error { return <-verdict })
 		var wg sync.WaitGroup
 		f.took()
-		for range 18 {
-			wg.Go(func() { call(c) })
+		for range 27 {
+			wg.Go(func() { c.UnaryCall(t.Context(), &pb.SimpleRequest{}) })
 		}
 		synctest.Wait()
-		if n := f.took()["a"]; n != 6 {
+		if n := f.took()["a"]; n != 9 {
 			close(verdict)
 			wg.Wait()
-			t.Fatalf("a is well: of 18 calls it got %d, want its 6", n)
+			t.Fatalf("a is well: of 27 calls it got %d, want its 9", n)
 		}
 		for range 3 {
 			verdict <- status.Error(codes.Unavailable, "not now")
@@ -501,7 +547,6 @@ func TestEject(t *testing.T) {
 			verdict <- late
 			synctest.Wait()
 		}
-		wg.Wait()
 		f.took()
 		if calls(c, 10); f.took()["a"] > 0 {
 			t.Errorf("a was ejected, and a call that had begun earlier succeeded later: a got calls again, want none until its 10s are over")
@@ -510,6 +555,11 @@ func TestEject(t *testing.T) {
 		if calls(c, 10); f.took()["a"] == 0 {
 			t.Errorf("a was ejected 10s ago, and calls that had begun earlier failed 5s ago: a gets no call, want its trial")
 		}
+		for range 3 {
+			verdict <- status.Error(codes.Unavailable, "not now")
+		}
+		wg.Wait()
+		spread(t, f, c, "a is back, and three calls failed that had begun before its ejection", map[string]int{"a": 3, "b": 3, "c": 3})
 	})
 }
 
@@ -519,7 +569,7 @@ func TestEject(t *testing.T) {
 func TestTrial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "a", "b", "c")
-		_, c := dial(t, f, `{"failures": 2, "ejection": "10s"}`, list("a", "b", "c"))
+		r, c := dial(t, f, `{"failures": 2, "ejection": "10s"}`, list("a", "b", "c"))
 		f.answer("a", fails(codes.Unavailable))
 		calls(c, 12)
 
@@ -565,8 +615,43 @@ func TestTrial(t *testing.T) {
 		verdict <- nil
 		wait()
 		cancel()
-		f.answer("a", nil)
-		spread(t, f, c, "a's trial succeeded", map[string]int{"a": 4, "b": 4, "c": 4})
+		failed := false
+		f.answer("a", func() error {
+			if failed {
+				return nil
+			}
+			failed = true
+			return fails(codes.Unavailable)()
+		})
+		calls(c, 3)
+		spread(t, f, c, "a's trial succeeded, and one call failed, with failures: 2", map[string]int{"a": 4, "b": 4, "c": 4})
+
+		// Others' shares, while a trial is under way.
+		r.say([]loadbalance.Backend{{Addr: "a", Weight: 1}, {Addr: "b", Weight: 3}, {Addr: "c", Weight: 1}})
+		f.answer("a", fails(codes.Unavailable))
+		f.took()
+		until := func(n int, call func()) {
+			for range 30 {
+				call()
+				if n -= f.took()["a"]; n <= 0 {
+					return
+				}
+			}
+			t.Fatalf("a is back, with weight 1 of 5: of 30 calls it got none")
+		}
+		until(2, func() { calls(c, 1) }) // it is ejected, again
+		calls(c, 1)
+		time.Sleep(10 * time.Second)
+		f.answer("a", func() error { return <-verdict })
+		f.took()
+		var wg sync.WaitGroup
+		until(1, func() {
+			wg.Go(func() { c.UnaryCall(t.Context(), &pb.SimpleRequest{}) })
+			synctest.Wait()
+		})
+		spread(t, f, c, "a's trial is under way, b's weight is 3 and c's 1", map[string]int{"b": 3, "c": 1})
+		verdict <- nil
+		wg.Wait()
 	})
 }
 
@@ -626,6 +711,37 @@ func TestEjectionLimit(t *testing.T) {
 		calls(c, 6)
 		f.answer("d", nil)
 		spread(t, f, c, "d, the only one, failed", map[string]int{"d": 6})
+
+		// Who is on trial is not back yet: of c and e, c is out, and e fails meanwhile.
+		r.say(list("c", "e"))
+		f.answer("c", fails(codes.Unavailable))
+		f.answer("e", nil)
+		calls(c, 8)
+		tried, verdict := make(chan error), make(chan error)
+		f.answer("c", func() error { return <-tried })
+		f.answer("e", func() error { return <-verdict })
+		var wg sync.WaitGroup
+		f.took()
+		held := func() int { return f.took()["e"] }
+		start := func() {
+			wg.Go(func() { c.UnaryCall(t.Context(), &pb.SimpleRequest{}) })
+			synctest.Wait()
+		}
+		start()
+		start()
+		n := held()
+		time.Sleep(time.Hour)
+		for range 4 { // one of them is c's trial
+			start()
+		}
+		for n += held(); n > 0; n-- {
+			verdict <- status.Error(codes.Unavailable, "not now")
+			synctest.Wait()
+		}
+		f.answer("e", nil)
+		spread(t, f, c, "c's trial is under way, and e has failed: e may not be ejected as well", map[string]int{"e": 6})
+		close(tried)
+		wg.Wait()
 	})
 }
 

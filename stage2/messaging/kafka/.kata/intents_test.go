@@ -197,6 +197,15 @@ func (m *member) of(name string, n int, when string) *call {
 	return found[n-1]
 }
 
+// any waits for the first call.
+func (m *member) any(when string) *call {
+	m.w.t.Helper()
+	if !kafkatest.Within(brief, func() bool { return len(m.all()) > 0 }) {
+		m.w.t.Fatalf("%s: the handler was not called", when)
+	}
+	return m.all()[0]
+}
+
 // ended stops the member and waits until it has ended.
 func (m *member) ended() {
 	m.w.t.Helper()
@@ -294,6 +303,23 @@ func TestRebalance(t *testing.T) {
 			t.Errorf("all records are done, both members have stopped: committed of partition %d is %d, want %d", p, n, each)
 		}
 	}
+
+	// A record that rests between two attempts holds up no rebalance.
+	for p := range int32(partitions) {
+		w.Produce(t, topic, p, "k", fmt.Sprintf("p%d.rests", p))
+	}
+	patient := w.start(partitions, kafkatest.Patience)
+	for p := range partitions {
+		patient.of(fmt.Sprintf("p%d.rests", p), 1, "4 partitions, Workers is 4").end(errors.New("failed"))
+	}
+	three := w.run(partitions)
+	three.release()
+	if !kafkatest.Within(2*brief, func() bool { return len(three.all()) > 0 }) {
+		t.Fatalf("a member joined while the records of the other rest between two attempts, for %v: it got none of them in %v", kafkatest.Patience, 2*brief)
+	}
+	w.Stable(t, group, 2)
+	patient.release() // what it was given anew
+	patient.ended()
 }
 
 // A handler is told when its partition was taken away without notice; what it does then is not committed, the record is handled again.
@@ -326,7 +352,7 @@ func TestLost(t *testing.T) {
 //
 //kata:zh 同一个 key 的记录按顺序逐条处理；只要还有空闲的 worker，其他记录不必等它们。
 func TestKeysInOrder(t *testing.T) {
-	w := begin(t, 1)
+	w := begin(t, 2)
 	w.produce("a0", "a1", "b0", "-0", "-1", "b1")
 	m := w.run(4)
 	for _, name := range []string{"a0", "b0", "-0", "-1"} {
@@ -343,14 +369,32 @@ func TestKeysInOrder(t *testing.T) {
 	m.of("-0", 1, "").end(nil)
 	w.committed(6, "all records are done")
 
-	for i := range 12 {
-		w.produce(fmt.Sprintf("%c%d", 'e'+i, 0))
+	client, err := kgo.NewClient(append(w.Client(t).Options(), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !kafkatest.Within(brief, func() bool { return len(m.all()) >= 10 }) {
-		t.Errorf("12 records of different keys, Workers is 4: %d handlers run, want 4", len(m.all())-6)
+	defer client.Close()
+	for _, v := range []string{"empty 0", "empty 1"} {
+		if err := client.ProduceSync(w.ctx, &kgo.Record{Topic: topic, Key: []byte{}, Value: []byte(v)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	empty := m.of("empty 0", 1, "2 records with an empty key")
+	if kafkatest.Within(50*time.Millisecond, func() bool { return slices.Contains(m.names(), "empty 1") }) {
+		t.Fatalf("two records with an empty key, which is a key, are handled at once: %v", m.names())
+	}
+	empty.end(nil)
+	m.of("empty 1", 1, "empty 0 is done").end(nil)
+	w.committed(8, "all records are done")
+
+	for i := range 12 {
+		w.Produce(t, topic, int32(i%2), fmt.Sprintf("key %d", i), "")
+	}
+	if !kafkatest.Within(brief, func() bool { return len(m.all()) >= 12 }) {
+		t.Errorf("12 records of different keys in 2 partitions, Workers is 4: %d handlers run, want 4", len(m.all())-8)
 	}
 	m.release()
-	w.committed(18, "all records are done")
+	w.committed(14, "all records are done")
 	if m.most != 4 {
 		t.Errorf("Workers is 4: at most %d handlers ran at once", m.most)
 	}
@@ -360,7 +404,7 @@ func TestKeysInOrder(t *testing.T) {
 //
 //kata:zh 反复失败的记录成为死信，原有的内容一样不少；死信存好才算处理完。
 func TestDeadLetters(t *testing.T) {
-	w := begin(t, 1)
+	w := begin(t, 2)
 	refused := w.RefuseProduce(dead)
 	w.Produce(t, topic, 0, "a", "a0", kgo.RecordHeader{Key: "trace", Value: []byte("7")})
 	w.produce("a1", "b0")
@@ -405,6 +449,34 @@ func TestDeadLetters(t *testing.T) {
 	}
 	if n := len(m.names()); n != 5 {
 		t.Errorf("handled were %v, want a0 three times, a1 and b0 once", m.names())
+	}
+	m.ended()
+
+	// What fails holds up nobody else: not while it rests, not while its dead letter cannot be stored.
+	w.produce("a3", "b4")
+	m = w.start(1, kafkatest.Patience)
+	first := m.any("2 records were produced")
+	first.end(errors.New("failed"))
+	second := map[string]string{"a3": "b4", "b4": "a3"}[first.name]
+	m.of(second, 1, fmt.Sprintf("%s has failed and rests for %v, Workers is 1", first.name, kafkatest.Patience)).end(nil)
+	m.ended()
+	m = w.run(1)
+	m.release()
+	w.committed(5, "all records are done")
+	m.ended()
+
+	refused = w.RefuseProduce(dead)
+	w.produce("a5")
+	m = w.run(1)
+	for i := range 3 {
+		m.of("a5", i+1, "a record fails, Attempts is 3").end(errors.New("failed"))
+	}
+	kafkatest.Within(brief, func() bool { return refused.Hits() > 0 })
+	w.Produce(t, topic, 1, "c", "c0")
+	m.of("c0", 1, "the dead letter of another record cannot be stored, Workers is 1").end(nil)
+	m.ended()
+	if n := w.Committed(group, topic, 0); n != 5 {
+		t.Errorf("Run has ended, the dead letter of the record at offset 5 could not be stored: committed is %d, want 5", n)
 	}
 }
 

@@ -69,6 +69,19 @@ func TestBucket(t *testing.T) {
 		if p := b.Policy(); p != ten {
 			t.Errorf("Policy() = %+v, want what NewBucket was given", p)
 		}
+
+		// A second in three does not come out even.
+		b = ratelimit.NewBucket(ratelimit.Policy{Name: "api", Limit: 3, Window: time.Second})
+		const third = 333333333
+		for i := range 3 {
+			take(t, b, fmt.Sprintf("request %d of 3 a second, at once", i+1), "eve", yes(2-i, time.Duration(i+1)*third))
+		}
+		for n := range 20 {
+			time.Sleep(third - 1)
+			take(t, b, fmt.Sprintf("3 a second, a nanosecond before token %d arrives", n+1), "eve", no(2*third+1, 1))
+			time.Sleep(1)
+			take(t, b, fmt.Sprintf("3 a second, when token %d has arrived", n+1), "eve", yes(0, 3*third))
+		}
 	})
 }
 
@@ -292,6 +305,15 @@ func TestWindowKeys(t *testing.T) {
 	if keys := s.Keys(t); len(keys) > 0 {
 		t.Errorf("a window after the last allowed request, and a second, Redis still holds %q", keys)
 	}
+	if s.Real() {
+		return // nobody can wait for half a millisecond
+	}
+	w = ratelimit.NewWindow(s.Client(t), ratelimit.Policy{Name: "api", Limit: 1, Window: 1500 * time.Microsecond})
+	w.Take(t.Context(), "ada")
+	s.Advance(1499 * time.Microsecond)
+	if keys, want := s.Keys(t), []string{key}; !slices.Equal(keys, want) {
+		t.Errorf("1.499ms after a request, with a window of 1.5ms, Redis holds the keys %q, want %q", keys, want)
+	}
 }
 
 // A Redis that has forgotten the script is told it again, within the same call.
@@ -459,8 +481,10 @@ func TestWithoutDecision(t *testing.T) {
 			if w.Code != want || reached != open {
 				t.Errorf("%s, FailOpen %v: status %d, handler reached %v; want %d, %v", what, open, w.Code, reached, want, open)
 			}
-			if got := w.Result().Header.Get("RateLimit"); got != "" {
-				t.Errorf("%s, FailOpen %v: RateLimit: %s, want none: nobody knows", what, open, got)
+			for _, field := range []string{"RateLimit", "RateLimit-Policy"} {
+				if got := w.Result().Header.Get(field); got != "" {
+					t.Errorf("%s, FailOpen %v: %s: %s, want none: nobody knows", what, open, field, got)
+				}
 			}
 		}
 	}

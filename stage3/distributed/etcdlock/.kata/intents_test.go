@@ -382,11 +382,33 @@ func TestFencing(t *testing.T) {
 	}
 }
 
-// A holder that etcd cannot be heard by for a TTL ends its own context; it does not need etcd for that.
+// A lease, of whole seconds, is kept alive while one waits and holds, until Release; a holder that cannot reach etcd for a TTL ends its own context.
 //
-//kata:zh 持有者整整一个 TTL 联系不上 etcd，就自己结束 context，不需要 etcd 来通知。
+//kata:zh 租约按整秒计，等待和持有期间一直续租，直到 Release；持有者整整一个 TTL 联系不上 etcd，就自己结束 context。
 func TestCutOff(t *testing.T) {
 	w := begin(t)
+	odd := w.lock(w.Client(t), "odd", 4001*time.Millisecond)
+	lease, err := w.Client(t).TimeToLive(w.ctx, w.Entries(t, "locks/odd/")[0].Lease)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lease.GrantedTTL != 5 {
+		t.Errorf("Acquire with a TTL of 4.001s made a lease of %ds, want 5s", lease.GrantedTTL)
+	}
+	w.release(odd)
+
+	// One that holds and one that waits, both with links: their leases do not run out.
+	const some = 6 * time.Second
+	holds, waits := w.Client(t), w.Client(t)
+	kept := w.lock(holds, "kept", some)
+	waiter := w.inLine(w.acquire(w.ctx, waits, "kept", some), waits, 2)
+
+	// It cannot say so to etcd, but from here on it must not keep its lease alive.
+	givenUp := w.lock(w.Client(t), "given up", 2*time.Second)
+	ended, cancel := context.WithCancel(w.ctx)
+	cancel()
+	given := givenUp.Release(ended)
+
 	cli := w.Client(t)
 	holder := w.lock(cli, "cut", 2*time.Second)
 	// Until its first keepalive is answered, etcd's client hopes for longer than a TTL.
@@ -405,6 +427,16 @@ func TestCutOff(t *testing.T) {
 		t.Errorf("the late Release took the lock from its new holder: %v", context.Cause(next.Context()))
 	}
 	w.release(next)
+	if !w.Soon(func() bool { return len(w.Entries(t, "locks/given up/")) == 0 }) {
+		t.Errorf("Release(a context that has ended) = %v with a TTL of two seconds, and the lease is kept alive", given)
+	}
+	for who, cli := range map[string]*etcdtest.Client{"holds": holds, "waits for": waits} {
+		if !cli.Await(func() bool { return cli.Counts().KeepAlives > 1 }) {
+			t.Errorf("the lease of one that %s a lock was kept alive %d times, want every now and then: its TTL is %v", who, cli.Counts().KeepAlives, some)
+		}
+	}
+	w.release(kept)
+	w.release(w.get(waiter))
 }
 
 // A release wakes the next in line and nobody else: the others neither get an event nor send a request.
@@ -455,15 +487,27 @@ func TestMemberLost(t *testing.T) {
 	next := w.queue(cli, "parted", 2)
 	keys := w.Entries(t, "locks/parted/")
 	isolated := cli.WatchedBy(t, w.Cluster)
+	one := w.campaign(w.Client(t), "parted", "one")
+	second := w.Client(t)
+	two := w.inLine(w.run(w.ctx, second, "parted", "two"), second, 2)
+	observer, leaders := w.observedThrough(isolated, "parted")
 	w.Isolate(t, isolated) // this member cannot know what happens from here on
 	w.Expire(t, keys[0].Lease)
-	asked := cli.Counts().Requests
+	w.Expire(t, w.Entries(t, "elections/parted/")[0].Lease)
+	asked, looked := cli.Counts().Requests, observer.Counts().Requests
 	if !w.Soon(func() bool { return cli.OpenWatches() == 0 || cli.Counts().Requests > asked || next.over() }) {
 		t.Fatalf("the member that serves its watch has lost the others, and Acquire neither ends that watch nor asks anyone else: it waits for ever")
 	}
+	if !w.Soon(func() bool { return observer.OpenWatches() == 0 || observer.Counts().Requests > looked }) {
+		t.Fatalf("the member that serves its watch has lost the others, and Observe neither ends that watch nor asks anyone else: it waits for ever")
+	}
 	l := w.get(next)
+	w.sees(leaders, "two")
+	term := w.lead(two)
 	w.Heal(t, isolated)
 	w.release(l)
+	w.ended(one.Context(), "the leader's lease ended")
+	w.resign(term)
 
 	holder := w.lock(w.Client(t), "crash", long)
 	next = w.queue(w.Client(t), "crash", 2)
@@ -474,6 +518,20 @@ func TestMemberLost(t *testing.T) {
 	next.stillWaits(t, "the lock is held, and no more happened than that a member crashed")
 	w.Expire(t, w.Entries(t, "locks/crash/")[0].Lease)
 	w.release(w.get(next))
+}
+
+// observedThrough observes an election through a member: with one client after the other, as clients choose theirs by chance.
+func (w *world) observedThrough(member int, name string) (cli *etcdtest.Client, leaders <-chan etcdlock.Leader) {
+	w.t.Helper()
+	for range 24 {
+		cli = w.Client(w.t)
+		leaders = w.observe(cli, name)
+		w.sees(leaders, "one")
+		if cli.WatchedBy(w.t, w.Cluster) == member {
+			break
+		}
+	}
+	return cli, leaders
 }
 
 // away is what happens to a client: it is cut off, the history that it would resume from is compacted, and it comes back.
@@ -624,6 +682,48 @@ func TestRelease(t *testing.T) {
 	w.release(l)
 	if left := w.Entries(t, "locks/released/"); len(left) > 0 {
 		t.Errorf("Release was called again after it had failed: still there is %v", left)
+	}
+
+	for n := range 2 {
+		var sent atomic.Int64
+		w.releaseAgain(fmt.Sprintf("its context ended before it had sent more than %d request(s)", n), func(cli *etcdtest.Client, end func()) {
+			cli.BeforeRequest(func(string) {
+				if int(sent.Add(1)) == n+1 {
+					end()
+				}
+			})
+		})
+	}
+	for _, method := range []string{"Txn", "DeleteRange", "LeaseRevoke"} {
+		w.releaseAgain("the answer to its "+method+" was lost", func(cli *etcdtest.Client, _ func()) { cli.LoseAnswer(method) })
+	}
+}
+
+// releaseAgain has a Release disturbed half-way, and repeats it if it fails: it is the same release, not a lock that was lost.
+func (w *world) releaseAgain(how string, disturb func(cli *etcdtest.Client, end func())) {
+	w.t.Helper()
+	leases := w.Leases(w.t)
+	cli := w.Client(w.t)
+	l := w.lock(cli, "halfway", long)
+	ctx, end := context.WithCancel(w.ctx)
+	defer end()
+	disturb(cli, end)
+	first := l.Release(ctx)
+	if err := first; err != nil {
+		if !errors.Is(err, etcdlock.ErrLost) {
+			err = l.Release(w.ctx)
+		}
+		if err != nil {
+			w.t.Errorf("Release() = %v as %s; called again, %v; want nil, for the lock was held until it was released", first, how, err)
+		}
+	}
+	if left := w.Entries(w.t, "locks/halfway/"); len(left) > 0 {
+		w.t.Errorf("Release() has succeeded although %s: still there is %v", how, left)
+	}
+	for _, lease := range w.Leases(w.t) {
+		if !slices.Contains(leases, lease) {
+			w.t.Errorf("Release() has succeeded although %s: lease %x is left", how, int64(lease))
+		}
 	}
 }
 
@@ -788,13 +888,21 @@ func TestElection(t *testing.T) {
 	if cause := w.ended(one.Context(), "the leader resigned"); !errors.Is(cause, etcdlock.ErrReleased) {
 		t.Errorf("after Resign, the cause of the leader's context is %v, want ErrReleased", cause)
 	}
+	if err := one.Resign(w.ctx); err != nil {
+		t.Errorf("a second Resign() = %v, want nil", err)
+	}
 	term := w.lead(two)
 	if l, err := etcdlock.Current(w.ctx, cli.Client, "led"); err != nil || l != (etcdlock.Leader{Value: "two", Token: term.Token()}) {
 		t.Errorf("Current = %+v, %v after the first resigned, want {two %d}", l, err, term.Token())
 	}
 	w.resign(term)
 
-	one = w.campaign(cli, "said", "one")
+	standing, stop := context.WithCancel(w.ctx)
+	one = w.lead(w.run(standing, cli, "said", "one"))
+	stop()
+	if one.Context().Err() != nil {
+		t.Errorf("the context of Campaign ended, and so did the leader's: %v", context.Cause(one.Context()))
+	}
 	if err := one.Proclaim(w.ctx, "one again"); err != nil {
 		t.Errorf("Proclaim() = %v", err)
 	}

@@ -108,6 +108,17 @@ func TestState(t *testing.T) {
 	if one.ID == two.ID || len(one.ID) < 22 {
 		t.Errorf("two logins have the session ids %q and %q, want random ones of at least 128 bits", one.ID, two.ID)
 	}
+	authURL, pending = w.begin(w.home)
+	callback = w.consent(w.home, authURL, "ada", "")
+	three, err := w.p.Finish(t.Context(), pending, callback)
+	if err != nil {
+		t.Fatalf("Finish of an honest login: %v", err)
+	}
+	for name, known := range map[string]string{"state": pending.State, "nonce": pending.Nonce, "verifier": pending.Verifier, "code": callback.Get("code")} {
+		if three.ID == known {
+			t.Errorf("the session has the id %q, which was the %s of its login: the provider knows it", known, name)
+		}
+	}
 }
 
 // An answer that comes from another provider than the one asked, or hides where it comes from, is refused before its code goes anywhere.
@@ -227,6 +238,11 @@ func TestIDToken(t *testing.T) {
 	if _, err := w.tryLogin("ada", ""); err != nil {
 		t.Errorf("Finish with an ID token for two audiences, issued to this party: %v", err)
 	}
+	w.home.OnIDToken = nil
+	w.home.OnDiscovery = func(c oidctest.Claims) { c["id_token_signing_alg_values_supported"] = []string{"RS256"} }
+	w.p = w.mustParty()
+	authURL, pending := w.begin(w.home)
+	w.refused("Finish with an ID token of the algorithm ES256, of a provider that has announced RS256 only", pending, w.consent(w.home, authURL, "ada", ""), nil)
 }
 
 // An access token that is not the one of at_hash, and userinfo about another subject, are refused.
@@ -246,7 +262,15 @@ func TestSubstitution(t *testing.T) {
 	w.home.OnUserInfo = func(c oidctest.Claims) { c["sub"], c["email"] = "boss", "boss@example.com" }
 	authURL, pending = w.begin(w.home)
 	w.refused("Finish where userinfo is about boss and the ID token about ada", pending, w.consent(w.home, authURL, "ada", ""), oidc.ErrSubstituted)
+	w.home.OnUserInfo = func(c oidctest.Claims) { delete(c, "sub") }
+	authURL, pending = w.begin(w.home)
+	w.refused("Finish where userinfo does not say whom it is about", pending, w.consent(w.home, authURL, "ada", ""), oidc.ErrSubstituted)
 	w.home.OnUserInfo = nil
+	w.home.OnIDToken = func(c oidctest.Claims) { delete(c, "at_hash") }
+	w.home.OnToken = func(c oidctest.Claims) { c["access_token"] = "made-up" }
+	authURL, pending = w.begin(w.home)
+	w.refused("Finish without at_hash, where the userinfo endpoint does not know the access token", pending, w.consent(w.home, authURL, "ada", ""), nil)
+	w.home.OnToken = nil
 
 	// at_hash is optional in this flow.
 	w.home.OnIDToken = func(c oidctest.Claims) { delete(c, "at_hash") }
@@ -299,9 +323,18 @@ func TestClockSkew(t *testing.T) {
 		t.Errorf("BackChannelLogout with exp 65 s ago: no error")
 	}
 	w.lives("an expired logout token", s)
+	early := w.home.LogoutToken("ada", "", set("iat", 65*time.Second))
+	if err := w.p.BackChannelLogout(t.Context(), w.home.Issuer(), early); err == nil {
+		t.Errorf("BackChannelLogout with iat in 65 s: no error")
+	}
+	w.lives("a logout token of the future", s)
 	slow := w.home.LogoutToken("ada", "", set("exp", -55*time.Second))
 	if err := w.p.BackChannelLogout(t.Context(), w.home.Issuer(), slow); err != nil {
 		t.Errorf("BackChannelLogout with exp 55 s ago: %v", err)
+	}
+	fast := w.home.LogoutToken("ada", "", set("iat", 55*time.Second))
+	if err := w.p.BackChannelLogout(t.Context(), w.home.Issuer(), fast); err != nil {
+		t.Errorf("BackChannelLogout with iat in 55 s: %v", err)
 	}
 }
 
@@ -339,9 +372,9 @@ func TestLogout(t *testing.T) {
 	w := begin(t)
 	home := w.home.Issuer()
 	desk, phone, bob := w.login("ada", "sid-1"), w.login("ada", "sid-2"), w.login("bob", "sid-3")
-	namesake := w.loginAt(w.other, "ada", "sid-1")
+	namesake, plain := w.loginAt(w.other, "ada", "sid-1"), w.login("bob", "")
 
-	all := func(what string) { t.Helper(); w.lives(what, desk, phone, bob, namesake) }
+	all := func(what string) { t.Helper(); w.lives(what, desk, phone, bob, plain, namesake) }
 	claims := func(change func(oidctest.Claims)) oidctest.Claims {
 		c := w.home.LogoutClaims("ada", "")
 		change(c)
@@ -354,10 +387,15 @@ func TestLogout(t *testing.T) {
 		"of another provider":       w.other.LogoutToken("ada", ""),
 		"for another party":         w.home.Sign(claims(func(c oidctest.Claims) { c["aud"] = "blog" })),
 		"without the event":         w.home.Sign(claims(func(c oidctest.Claims) { delete(c, "events") })),
+		"of another event": w.home.Sign(claims(func(c oidctest.Claims) {
+			c["events"] = oidctest.Claims{"https://schemas.openid.net/secevent/risc/event-type/account-disabled": oidctest.Claims{}}
+		})),
 		"with a nonce (an ID token, perhaps)": w.home.Sign(claims(func(c oidctest.Claims) {
 			c["nonce"] = "x"
 		})),
 		"without jti":         w.home.Sign(claims(func(c oidctest.Claims) { delete(c, "jti") })),
+		"without exp":         w.home.Sign(claims(func(c oidctest.Claims) { delete(c, "exp") })),
+		"without iat":         w.home.Sign(claims(func(c oidctest.Claims) { delete(c, "iat") })),
 		"without sub and sid": w.home.Sign(claims(func(c oidctest.Claims) { delete(c, "sub") })),
 		"that is no token":    "ada",
 	} {
@@ -370,12 +408,12 @@ func TestLogout(t *testing.T) {
 	token := w.home.LogoutToken("ada", "sid-1")
 	w.logout(token)
 	w.gone("a logout token for sid-1", desk)
-	w.lives("a logout token for ada and sid-1", phone, bob, namesake)
+	w.lives("a logout token for ada and sid-1", phone, bob, plain, namesake)
 
 	token = w.home.LogoutToken("ada", "")
 	w.logout(token)
 	w.gone("a logout token for ada", phone)
-	w.lives("a logout token for ada", bob, namesake)
+	w.lives("a logout token for ada", bob, plain, namesake)
 
 	again := w.login("ada", "sid-4")
 	for _, wait := range []time.Duration{0, time.Minute, 90 * time.Second} { // valid until 2 minutes after its issue, and the leeway

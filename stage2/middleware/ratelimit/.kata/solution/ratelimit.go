@@ -110,8 +110,8 @@ func NewWindow(rdb redis.UniversalClient, p Policy) *Window { return &Window{rdb
 func (w *Window) Policy() Policy { return w.policy }
 
 // take keeps the moments of the allowed requests of a window in a sorted set. Nothing comes between the commands of a script: reading,
-// deciding and writing are one. It answers with whether it was allowed, how many there are now, and when the oldest and the newest of
-// them leave the window, all by the clock of Redis: the clocks of the instances need not agree.
+// deciding and writing are one. It answers with whether it was allowed, how many there are now, how
+// long until there is room again, and how long until all of them have left, by the clock of Redis: the clocks of the instances need not agree.
 var take = redis.NewScript(`
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -126,7 +126,9 @@ if count < limit then
 	-- a TTL that were set from whole milliseconds would end up to one too early
 	redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', math.ceil((now + window) / 1000)))
 end
-local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
+-- there may be more than limit of them, let in by an instance whose policy is older: all that are too many have to leave
+local first = math.max(0, count - limit)
+local oldest = redis.call('ZRANGE', KEYS[1], first, first, 'WITHSCORES')[2]
 local newest = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
 return {allowed, count, oldest + window - now, newest + window - now}
 `)
@@ -141,7 +143,7 @@ func (w *Window) Take(ctx context.Context, client string) (Decision, error) {
 	}
 	d := Decision{
 		Allowed:   got[0] == 1,
-		Remaining: w.policy.Limit - int(got[1]),
+		Remaining: max(0, w.policy.Limit-int(got[1])),
 		Reset:     time.Duration(got[3]) * time.Microsecond,
 	}
 	if !d.Allowed {

@@ -170,6 +170,12 @@ type ledger struct {
 	cfg      *config
 	accounts map[string]*account // of the addresses that are connected to
 	ready    []*account
+	shares   []share // what the round depends on
+}
+
+type share struct {
+	acc    *account
+	weight int
 }
 
 type account struct {
@@ -179,6 +185,7 @@ type account struct {
 	served   int // in this round
 	failures int
 	out      *out // while it is ejected
+	outs     int  // how often it was
 }
 
 type out struct {
@@ -231,7 +238,14 @@ func (l *ledger) Build(info base.PickerBuildInfo) balancer.Picker {
 		}
 	}
 	slices.SortFunc(l.ready, func(a, b *account) int { return cmp.Compare(a.addr, b.addr) })
-	l.round()
+	var shares []share
+	for _, acc := range l.ready {
+		shares = append(shares, share{acc, acc.weight})
+	}
+	if !slices.Equal(shares, l.shares) { // else it is the same list once more, and the round goes on
+		l.shares = shares
+		l.round()
+	}
 	if len(l.ready) == 0 {
 		return base.NewErrPicker(balancer.ErrNoSubConnAvailable)
 	}
@@ -268,19 +282,25 @@ func (l picker) Pick(balancer.PickInfo) (balancer.PickResult, error) {
 	if acc.out != nil && acc.out.open() {
 		trial = acc.out
 		trial.trying = true
+		l.round()
 	}
-	return balancer.PickResult{SubConn: acc.conn, Done: func(info balancer.DoneInfo) { l.settle(acc, trial, info) }}, nil
+	outs := acc.outs
+	return balancer.PickResult{SubConn: acc.conn, Done: func(info balancer.DoneInfo) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if acc.outs == outs { // else it began before the last ejection
+			l.settle(acc, trial, info)
+		}
+	}}, nil
 }
 
 func (o *out) open() bool { return !o.trying && !time.Now().Before(o.until) }
 
 func (l *ledger) settle(acc *account, trial *out, info balancer.DoneInfo) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if trial != nil {
 		trial.trying = false
 	}
-	if acc.out != trial || info.Err == nil && !info.BytesSent {
+	if acc.out != trial || !info.BytesSent {
 		return
 	}
 	switch status.Code(info.Err) {
@@ -289,6 +309,7 @@ func (l *ledger) settle(acc *account, trial *out, info balancer.DoneInfo) {
 		acc.failures++
 		if trial != nil || l.cfg.failures > 0 && acc.failures >= l.cfg.failures && l.spare() {
 			acc.out = &out{until: time.Now().Add(l.cfg.ejection)}
+			acc.outs++
 			l.round()
 		}
 	default:

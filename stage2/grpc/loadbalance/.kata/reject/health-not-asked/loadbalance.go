@@ -183,6 +183,8 @@ type backend struct {
 	ejected  bool
 	until    time.Time // when an ejected one may be tried
 	trying   bool      // a trial is under way
+
+	ejections int // so far: what began before the last of them counts no more
 }
 
 func (l *lb) UpdateClientConnState(s balancer.ClientConnState) error {
@@ -341,8 +343,10 @@ func (p *picks) Pick(balancer.PickInfo) (balancer.PickResult, error) {
 	trial := b.ejected && !b.trying && !now.Before(b.until)
 	if trial {
 		b.trying = true
+		p.l.restart() // the others share among themselves until it has ended
 	}
-	return balancer.PickResult{SubConn: b.conn, Done: func(info balancer.DoneInfo) { p.l.done(b, trial, info) }}, nil
+	began := b.ejections
+	return balancer.PickResult{SubConn: b.conn, Done: func(info balancer.DoneInfo) { p.l.done(b, trial, began, info) }}, nil
 }
 
 // smooth is Nginx's weighted round robin: all gain their weight, the richest serves and pays for all.
@@ -364,15 +368,15 @@ func smooth(all []*backend, may func(*backend) bool) (best *backend) {
 	return best
 }
 
-// done learns from the outcome of a call.
-func (l *lb) done(b *backend, trial bool, info balancer.DoneInfo) {
+// done learns from the outcome of a call, which was picked when b had been ejected began times.
+func (l *lb) done(b *backend, trial bool, began int, info balancer.DoneInfo) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if trial {
 		b.trying = false
 	}
-	silent := info.Err == nil && !info.BytesSent // gRPC did not use what it had picked
-	if silent || status.Code(info.Err) == codes.Canceled || b.ejected && !trial {
+	silent := !info.BytesSent || status.Code(info.Err) == codes.Canceled // without a byte sent, no error is the replica's
+	if silent || began != b.ejections || b.ejected && !trial {
 		return
 	}
 	switch status.Code(info.Err) {
@@ -388,6 +392,7 @@ func (l *lb) done(b *backend, trial bool, info balancer.DoneInfo) {
 	}
 	if trial || l.cfg.failures > 0 && b.failures >= l.cfg.failures && l.mayEject() {
 		b.ejected, b.until = true, time.Now().Add(l.cfg.ejection)
+		b.ejections++
 		l.restart()
 	}
 }

@@ -144,29 +144,16 @@ func (r *run) add(record *kgo.Record) {
 // chain handles the records of one key, one after the other.
 func (r *run) chain(p *part, key string) {
 	for {
-		select {
-		case r.hands <- struct{}{}:
-		case <-p.closed:
-			return
-		}
 		r.mu.Lock()
-		if over(p.closed) || r.stop.Err() != nil {
-			r.mu.Unlock()
-			<-r.hands
-			return
-		}
 		if len(p.chains[key]) == 0 {
 			delete(p.chains, key)
 			r.mu.Unlock()
-			<-r.hands
 			return
 		}
 		record := p.chains[key][0]
 		p.chains[key] = p.chains[key][1:]
 		r.mu.Unlock()
-		finished := r.do(p, record)
-		<-r.hands
-		if !finished {
+		if !r.do(p, record) {
 			return // what comes behind it may not overtake it
 		}
 		r.finish(p, record)
@@ -180,7 +167,12 @@ func (r *run) do(p *part, record *kgo.Record) bool {
 		if attempt > 1 && !r.pause(p) {
 			return false
 		}
-		if err = r.call(p.ctx, record); err == nil {
+		if !r.begin(p) {
+			return false
+		}
+		err = r.call(p.ctx, record)
+		<-r.hands
+		if err == nil {
 			return true
 		}
 		if p.ctx.Err() != nil {
@@ -197,6 +189,22 @@ func (r *run) do(p *part, record *kgo.Record) bool {
 		if !r.pause(p) {
 			return false
 		}
+	}
+	return true
+}
+
+// begin waits for a free hand: only a handler needs one, not a record that rests. False if the partition is to be given up.
+func (r *run) begin(p *part) bool {
+	select {
+	case r.hands <- struct{}{}:
+	case <-p.closed:
+		return false
+	case <-r.stop.Done():
+		return false
+	}
+	if over(p.closed) || r.stop.Err() != nil { // select takes either
+		<-r.hands
+		return false
 	}
 	return true
 }

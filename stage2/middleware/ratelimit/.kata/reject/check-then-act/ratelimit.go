@@ -131,7 +131,7 @@ func (w *Window) Take(ctx context.Context, client string) (Decision, error) {
 	if err := w.rdb.ZAdd(ctx, key, redis.Z{Score: float64(now.UnixMicro()), Member: rand.Text()}).Err(); err != nil {
 		return Decision{}, err
 	}
-	w.rdb.PExpire(ctx, key, window)
+	w.rdb.PExpire(ctx, key, window+time.Millisecond)
 	return Decision{Allowed: true, Remaining: w.policy.Limit - len(entries) - 1, Reset: window}, nil
 }
 

@@ -140,6 +140,7 @@ type hold struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex
+	asked   bool // for the lease's end, and with it the key's
 	closed  bool
 	outcome error
 }
@@ -238,14 +239,14 @@ func (h *hold) close(ctx context.Context) error {
 	h.session.Orphan()
 	h.running.Wait()
 	key, err := h.cli.Get(ctx, h.key)
-	lost := errors.Is(context.Cause(h.ctx), ErrLost) || err == nil && len(key.Kvs) == 0
+	lost := errors.Is(context.Cause(h.ctx), ErrLost) || err == nil && len(key.Kvs) == 0 && !h.asked
 	if err == nil {
+		h.asked = true
 		_, err = h.cli.Revoke(ctx, h.session.Lease())
 	}
-	if errors.Is(err, rpctypes.ErrLeaseNotFound) || lost {
-		h.outcome, err = ErrLost, nil
-	}
-	if err != nil {
+	if lost {
+		h.outcome = ErrLost
+	} else if err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		return err
 	}
 	h.closed = true

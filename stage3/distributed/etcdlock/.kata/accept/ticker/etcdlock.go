@@ -126,6 +126,7 @@ type contender struct {
 	end     context.CancelCauseFunc
 	stopped chan struct{}
 	turn    chan struct{} // holds a token while nobody is quitting
+	asked   bool          // whether the key's end was asked for
 	outcome *error        // of quitting, once done
 }
 
@@ -226,15 +227,19 @@ func (c *contender) quit(ctx context.Context) error {
 		outcome = ErrLost
 	}
 	if c.token != 0 {
+		first := !c.asked
+		c.asked = true
 		deleted, err := c.cli.Delete(ctx, c.key)
 		if err != nil && outcome == nil {
 			return err
 		}
-		if err == nil && deleted.Deleted == 0 {
+		if err == nil && deleted.Deleted == 0 && first {
 			outcome = ErrLost
 		}
 	}
-	c.cli.Revoke(ctx, c.lease)
+	if _, err := c.cli.Revoke(ctx, c.lease); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) && outcome == nil {
+		return err
+	}
 	c.outcome = &outcome
 	return outcome
 }

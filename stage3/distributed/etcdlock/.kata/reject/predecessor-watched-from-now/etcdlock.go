@@ -150,6 +150,7 @@ type place struct {
 	guards sync.WaitGroup // the goroutines that watch over the place
 
 	mu      sync.Mutex // over leaving
+	deletes int        // how often leave has asked for the key's end
 	left    bool
 	outcome error // of having left
 }
@@ -174,8 +175,10 @@ func (p *place) reachHead(ctx context.Context, value string) error {
 		err = p.await(ctx)
 	}
 	if err != nil {
-		// ctx may have ended, but a dead contender must not hold the line up.
-		_ = p.leave(context.WithoutCancel(ctx))
+		// ctx may have ended, but a dead contender must not hold the line up. Where etcd cannot be reached, the lease runs out by itself.
+		leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_ = p.leave(leaving)
 	}
 	return err
 }
@@ -264,16 +267,15 @@ func (p *place) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.ttl)
 	defer cancel()
 	// That nobody has told us yet does not mean that the key is still there.
-	tries := 0
 	deleted, err := try(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
-		tries++
+		p.deletes++
 		return p.cli.Txn(ctx).
 			If(clientv3.Compare(clientv3.CreateRevision(p.key), "=", p.revision)).
 			Then(clientv3.OpDelete(p.key)).
 			Commit()
 	})
 	if err == nil {
-		lost = lost || !deleted.Succeeded && tries == 1 // later, it may be that only the answer to the first try was lost
+		lost = lost || !deleted.Succeeded && p.deletes == 1 // later, in this call or the next, it may be our own delete that did it
 		_, err = try(ctx, func(ctx context.Context) (*clientv3.LeaseRevokeResponse, error) { return p.cli.Revoke(ctx, p.lease) })
 	}
 	if err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) && !lost {

@@ -305,6 +305,9 @@ func (p *Party) BackChannelLogout(ctx context.Context, issuer, logoutToken strin
 		return err
 	}
 	now := p.now()
+	if token.IssuedAt.IsZero() || token.IssuedAt.After(now.Add(Leeway)) {
+		return fmt.Errorf("oidc: the logout token has no iat, or is of the future (%v)", token.IssuedAt)
+	}
 	p.spent.Range(func(key, until any) bool {
 		if now.After(until.(time.Time)) {
 			p.spent.Delete(key)
@@ -316,7 +319,12 @@ func (p *Party) BackChannelLogout(ctx context.Context, issuer, logoutToken strin
 	}
 	// A subject means something at its issuer only, and with a sid the token is about that one session.
 	p.sessions.Range(func(id, v any) bool {
-		if s := v.(session); s.Issuer == issuer && (s.ProviderID == token.SessionID || token.SessionID == "" && s.Subject == token.Subject) {
+		s := v.(session)
+		meant := s.ProviderID == token.SessionID
+		if token.SessionID == "" {
+			meant = s.Subject == token.Subject
+		}
+		if meant && s.Issuer == issuer {
 			p.sessions.Delete(id)
 		}
 		return true

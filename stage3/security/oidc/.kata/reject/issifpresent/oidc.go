@@ -319,6 +319,9 @@ func (p *Party) BackChannelLogout(ctx context.Context, issuer, logoutToken strin
 	if now.After(until) {
 		return fmt.Errorf("oidc: the logout token has expired at %v", token.Expiry)
 	}
+	if token.IssuedAt.IsZero() || token.IssuedAt.After(now.Add(Leeway)) {
+		return fmt.Errorf("oidc: the logout token has no iat, or is of the future (%v)", token.IssuedAt)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.spent, func(_ [2]string, until time.Time) bool { return now.After(until) })

@@ -141,11 +141,42 @@ func TestFirstErrorInTime(t *testing.T) {
 			t.Errorf("Map(ctx, 4, %q, f) failed and returned the results %q, want nil", in, got)
 		}
 	})
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		time.AfterFunc(2*time.Second, cancel)
+		first := errors.New("failed before ctx was cancelled")
+		var calls atomic.Int64
+		_, err := workerpool.Map(ctx, 2, make([]int, 2), func(context.Context, int) (int, error) {
+			if calls.Add(1) == 1 {
+				time.Sleep(time.Second)
+				return 0, first
+			}
+			time.Sleep(time.Minute) // Map still waits for this one when ctx is cancelled
+			return 0, nil
+		})
+		if err != first {
+			t.Errorf("a call failed after 1s, ctx was cancelled after 2s, the other call ended after 1m: Map = _, %q; want %q, which came first",
+				fmt.Sprint(err), first)
+		}
+	})
+	bubble(t, func(t *testing.T) {
+		_, err := workerpool.Map(t.Context(), 1, make([]int, 2), func(ctx context.Context, _ int) (int, error) {
+			own, cancel := context.WithTimeout(ctx, time.Second) // the time limit of one request
+			defer cancel()
+			<-own.Done()
+			return 0, own.Err()
+		})
+		if err != context.DeadlineExceeded {
+			t.Errorf("a call ran into a time limit of its own, ctx has none: Map = _, %v; want %v, the very error of the call",
+				err, context.DeadlineExceeded)
+		}
+	})
 }
 
-// Calls may fail at the same moment: one of their errors is returned, and nothing races.
+// Calls may fail at the same moment: one of their errors, or of their panics, comes of it, and nothing races.
 //
-//kata:zh 多个调用可以同时失败：返回其中一个错误，且没有数据竞争。
+//kata:zh 多个调用可以同时失败或 panic：传出其中一个，且没有数据竞争。
 func TestFailuresTogether(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		errs := []error{errors.New("error 0"), errors.New("error 1"), errors.New("error 2"), errors.New("error 3")}
@@ -155,6 +186,18 @@ func TestFailuresTogether(t *testing.T) {
 		})
 		if !slices.Contains(errs, err) {
 			t.Errorf("four calls failed at once, Map = _, %v; want one of their errors", err)
+		}
+	})
+	bubble(t, func(t *testing.T) {
+		values := []any{"panic 0", "panic 1", "panic 2", "panic 3"}
+		got := recovered(func() {
+			workerpool.Map(t.Context(), len(values), values, func(_ context.Context, value any) (int, error) {
+				time.Sleep(time.Second)
+				panic(value)
+			})
+		})
+		if !slices.Contains(values, got) {
+			t.Errorf("four calls panicked at once, Map panicked with %v; want one of their values", got)
 		}
 	})
 }
@@ -248,6 +291,10 @@ func TestCancelCause(t *testing.T) {
 		if got := time.Duration(waited.Load()); got != time.Second {
 			t.Errorf("ctx was cancelled after 1s, the running call was told after %v", got)
 		}
+		_, err = workerpool.Map(ctx, 1, make([]int, 10), func(context.Context, int) (int, error) { return 0, nil })
+		if err != shutdown {
+			t.Errorf("ctx had been cancelled beforehand because of %q, Map = _, %q; want %[1]q", shutdown, fmt.Sprint(err))
+		}
 	})
 }
 
@@ -286,6 +333,13 @@ func TestCompleteInSpiteOfCancel(t *testing.T) {
 		})
 		if want := []int{10, 20}; !slices.Equal(got, want) || err != nil {
 			t.Errorf("ctx was cancelled while the last two calls ran, and both succeeded: Map = %v, %v; want %v, nil", got, err, want)
+		}
+		// Without values no result is missing either; whether Map panics there is for another intent to say.
+		recovered(func() {
+			_, err = workerpool.Map(ctx, 2, nil, func(_ context.Context, v int) (int, error) { return v, nil })
+		})
+		if err != nil {
+			t.Errorf("Map(cancelled ctx, 2, no values, f) = _, %v; want no error: no value is left without a result", err)
 		}
 	})
 }
@@ -333,6 +387,24 @@ func TestPanic(t *testing.T) {
 		})
 		if got != value {
 			t.Errorf("one call failed, then the other panicked with %p; Map panicked with %v, want the same value", value, got)
+		}
+	})
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var calls atomic.Int64
+		got := recovered(func() {
+			workerpool.Map(ctx, 2, make([]int, 10), func(context.Context, int) (int, error) {
+				first := calls.Add(1) == 1
+				time.Sleep(2 * time.Second)
+				if first {
+					panic(value)
+				}
+				return 0, nil
+			})
+		})
+		if got != value {
+			t.Errorf("ctx was cancelled, then a running call panicked with %p; Map panicked with %v, want the same value", value, got)
 		}
 	})
 }
@@ -454,6 +526,12 @@ func TestNBelowOne(t *testing.T) {
 				t.Errorf("Map(ctx, %d, [1 2], f) = %v, %v; want a panic", n, got, err)
 			case n < 1 && calls.Load() > 0:
 				t.Errorf("Map(ctx, %d, [1 2], f) called f %d times before it panicked, want never", n, calls.Load())
+			}
+			empty := recovered(func() {
+				got, err = workerpool.Map(t.Context(), n, nil, func(_ context.Context, v int) (int, error) { return v, nil })
+			})
+			if n < 1 && empty == nil {
+				t.Errorf("Map(ctx, %d, no values, f) = %v, %v; want a panic: n is as wrong without values", n, got, err)
 			}
 		})
 	}

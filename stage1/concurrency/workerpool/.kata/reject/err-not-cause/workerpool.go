@@ -62,7 +62,7 @@ func Map[T, R any](ctx context.Context, n int, in []T, f func(context.Context, T
 		panic(*v)
 	}
 	if int(finished.Load()) < len(in) {
-		if parent.Err() != nil {
+		if context.Cause(ctx) == context.Cause(parent) {
 			return nil, parent.Err()
 		}
 		return nil, context.Cause(ctx)

@@ -66,8 +66,8 @@ func Map[T, R any](ctx context.Context, n int, in []T, f func(context.Context, T
 		panic(*v)
 	}
 	if int(finished.Load()) < len(in) {
-		if parent.Err() != nil {
-			return nil, context.Cause(parent)
+		if cause := context.Cause(parent); cause != nil && cause == context.Cause(ctx) {
+			return nil, cause
 		}
 		return nil, first
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,6 +31,27 @@ func TestGroup(t *testing.T) {
 		sizes = append(sizes, len(p.layouts))
 	}
 	require.Equal(t, []int{2, 2, 1, 2}, sizes)
+}
+
+// A program is not filled without end, and no kata is torn apart: its suites may
+// share a package.
+func TestGroupOfMany(t *testing.T) {
+	var layouts []*layout
+	for i := range 4 {
+		k := &course.Kata{Path: "s/t/k" + itoa(i), ModuleDir: "/m"}
+		for j := range enough/2 + 10 {
+			layouts = append(layouts, &layout{pair: &Pair{Kata: k, Variant: &course.Variant{Kata: k, Kind: course.Reject, Dir: itoa(j)}}})
+		}
+	}
+	var katas [][]string
+	for _, p := range (&builder{}).group(layouts) {
+		var names []string
+		for _, l := range p.layouts {
+			names = append(names, l.pair.Kata.Path)
+		}
+		katas = append(katas, slices.Compact(names))
+	}
+	require.Equal(t, [][]string{{"s/t/k0", "s/t/k1"}, {"s/t/k2", "s/t/k3"}}, katas)
 }
 
 // The go command names files outside of the module relative to it.

@@ -74,8 +74,8 @@ package a_test
 import "time"
 
 func g() { time.Sleep(1) } // want "time.Sleep"
--- help/atest/help.go --
-package atest
+-- help/kit/help.go --
+package kittest
 
 import "time"
 
@@ -100,7 +100,8 @@ func g() { F() }
 		"-- b/test.go --\npackage b\n"+body+
 		"-- c_test.go/test_helper.go --\npackage c\n"+body+
 		"-- test/testing/d.go --\npackage d\n"+body+
-		"-- e/e_test_data.go --\npackage tests\n"+body)
+		"-- e/e_test_data.go --\npackage tests\n"+body+
+		"-- f/ftest/f.go --\npackage f\n"+body)
 }
 
 // Whatever name a file gives to package time, it is seen through.
@@ -229,6 +230,7 @@ func f(t *testing.T) {
 	})
 	time.Sleep(1) // want "time.Sleep"
 	bubble.Test(pick(t, time.Now()), func(*testing.T) { time.Now() }) // want "time.Now"
+	bubble.Test(func() *testing.T { time.Sleep(1); return t }(), g) // want "time.Sleep"
 	bubble.Test(t, g)
 	own.Test(t, func(*testing.T) {
 		time.Sleep(1) // want "time.Sleep"
@@ -241,6 +243,18 @@ func g(t *testing.T) {
 }
 
 func pick(t *testing.T, _ time.Time) *testing.T { return t }
+-- a/b_test.go --
+package a
+
+import (
+	"testing"
+	. "testing/synctest"
+	"time"
+)
+
+func h(t *testing.T) {
+	Test(t, func(*testing.T) { time.Sleep(1) })
+}
 `)
 }
 
@@ -291,8 +305,12 @@ func With(sleep func(time.Duration)) { sleep(1) }
 func Default() { With(time.Sleep) }
 
 func Now() time.Time { return time.Now() }
+
+func Wait() { <-time.After(1) }
 -- a/a_test.go --
 package a
+
+var loaded = Retry[int](nil) // want "a.Retry"
 
 type poller interface{ Poll() }
 
@@ -306,16 +324,22 @@ func f(i poller) {
 	Retry[string](nil) // want "a.Retry"
 	(*Poller).Poll(p) // want "Poll"
 	new(Queue[int]).Take() // want "Take"
+	run(func() {
+		third() // want "a.third"
+	})
 
 	Background()
 	Default()
 	With(nil)
+	Wait()
 	i.Poll()
 	poll := p.Poll
 	poll()
 }
 
 func g() { f(nil) } // want "a.f"
+
+func run(f func()) { f() }
 `)
 }
 
@@ -415,6 +439,16 @@ func h() {
 	f := AfterFunc
 	f(Second, nil)
 }
+`, `
+-- a/a_test.go --
+package a
+
+import "time"
+
+func f() time.Time {
+	clock := time.Now()
+	return clock
+}
 `} {
 		fix(t, src, true)
 	}
@@ -448,6 +482,18 @@ import (
 var start = clock.Now()
 
 func f() { time.Sleep(time.Second) }
+`, `
+-- a/a_test.go --
+package a
+
+import (
+	. "company.example/clock"
+	"time"
+)
+
+var start = Now()
+
+func f(clock int) { time.Sleep(time.Duration(clock)) }
 `} {
 		fix(t, src, true)
 	}
@@ -493,6 +539,18 @@ import (
 )
 
 func f() { c := c.Now(); time.Sleep(c.Sub(c)) }
+`, `
+-- a/a_test.go --
+package a
+
+import (
+	. "company.example/clock"
+	"time"
+)
+
+var start = Now()
+
+func f(Sleep int) { time.Sleep(time.Duration(Sleep)) }
 `} {
 		fix(t, src, false)
 	}
@@ -504,6 +562,9 @@ func f() { c := c.Now(); time.Sleep(c.Sub(c)) }
 func TestAnalysistest(t *testing.T) {
 	if err := analysis.Validate([]*analysis.Analyzer{analyzer.Analyzer}); err != nil {
 		t.Fatalf("the tools refuse the analyzer: %v", err)
+	}
+	if name := analyzer.Analyzer.Name; name != "realclock" {
+		t.Errorf("the analyzer is called %q, want realclock", name)
 	}
 	// What fails on an empty package need not see the library.
 	if _, _, err := analyze(t, "-- a/a.go --\npackage a\n"); err != nil {
@@ -629,9 +690,11 @@ func check(t *testing.T, src string) {
 			n++
 			code, comment, _ := strings.Cut(line, "// want ")
 			var got []string
+			fixes := 0
 			for _, d := range findings {
 				if d.file == f.Name && d.line == n {
 					got = append(got, d.Message)
+					fixes += len(d.SuggestedFixes)
 				}
 			}
 			want := quoted.FindAllString(comment, -1)
@@ -643,6 +706,9 @@ func check(t *testing.T, src string) {
 					continue
 				}
 				rest = slices.Delete(rest, i, i+1)
+			}
+			if fixes > 0 && !strings.Contains(comment, `"time.`) {
+				t.Errorf("%s:%d: %s\n\treported: %q, with a fix; want none: this is no use of package time", f.Name, n, strings.TrimSpace(code), got)
 			}
 			if len(rest) > 0 {
 				t.Errorf("%s:%d: %s\n\treported: %q, want no such diagnostic here", f.Name, n, strings.TrimSpace(code), rest)

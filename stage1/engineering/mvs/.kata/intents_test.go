@@ -48,6 +48,13 @@ func TestHighestRequired(t *testing.T) {
 		ex.org/b/v2 v2.0.0:`,
 		"ex.org/a v1.0.0; ex.org/b v1.2.0; ex.org/b/v2 v2.0.0",
 		"ex.org/a v1.0.0", "ex.org/b v1.2.0", "ex.org/b/v2 v2.0.0")
+	// What is required indirectly is required.
+	check(t, `
+		ex.org/a v1.0.0: ex.org/b v1.2.0 // indirect
+		ex.org/b v1.2.0:
+		ex.org/c v1.0.0:`,
+		"ex.org/a v1.0.0; ex.org/c v1.0.0 // indirect",
+		"ex.org/a v1.0.0", "ex.org/b v1.2.0", "ex.org/c v1.0.0")
 	check(t, "", "")
 }
 
@@ -133,6 +140,17 @@ func TestCycles(t *testing.T) {
 		ex.org/main v1.9.0:`,
 		"ex.org/a v1.0.0",
 		"ex.org/a v1.0.0", "ex.org/d v1.2.0")
+	// Its older versions are excluded and replaced like any other; it is not.
+	const older = `
+		ex.org/a v1.0.0: ex.org/main v1.5.0
+		ex.org/main v1.5.0: ex.org/d v1.0.0
+		ex.org/d v1.0.0:
+		ex.org/d v1.1.0:
+		../self: ex.org/d v1.1.0`
+	check(t, older, "ex.org/a v1.0.0; exclude ex.org/main v1.5.0",
+		"ex.org/a v1.0.0")
+	check(t, older, "ex.org/a v1.0.0; replace ex.org/main => ../self",
+		"ex.org/a v1.0.0", "ex.org/d v1.1.0")
 }
 
 // The go.mod of each version that is reached is read once, and no other.
@@ -167,6 +185,28 @@ func TestReadOnce(t *testing.T) {
 		}
 		if w.reads[m] != want {
 			t.Fatalf("BuildList read the go.mod of %v %d times, want %d", m, w.reads[m], want)
+		}
+	}
+
+	// Of a replaced version the replacement is read, and nothing of an excluded one.
+	const few, requires = `
+		ex.org/a v1.0.0: ex.org/c v1.0.0
+		ex.org/b v1.0.0: ex.org/c v1.0.0
+		ex.org/c v1.0.0: ex.org/b v1.0.0
+		ex.org/c v1.1.0:
+		ex.org/fork v0.1.0: ex.org/b v1.0.0`,
+		"ex.org/a v1.0.0; ex.org/b v1.0.0; ex.org/c v1.1.0; exclude ex.org/c v1.1.0; replace ex.org/c => ex.org/fork v0.1.0"
+	w = newWorld(few)
+	if _, err := mvs.BuildList(goMod("ex.org/main", requires), w); err != nil {
+		t.Fatalf("BuildList: %v\n%s", err, situation(few, requires))
+	}
+	for m := range w.files {
+		want := 1
+		if m.Path == "ex.org/c" {
+			want = 0
+		}
+		if w.reads[m] != want {
+			t.Fatalf("BuildList read the go.mod of %v %d times, want %d\n%s", m, w.reads[m], want, situation(few, requires))
 		}
 	}
 }
@@ -257,6 +297,15 @@ func TestReplace(t *testing.T) {
 		ex.org/fork v0.1.0:`,
 		"ex.org/a v1.0.0; replace ex.org/gone v1.0.0 => ex.org/fork v0.1.0; replace ex.org/other => ../other",
 		"ex.org/a v1.0.0", "ex.org/gone v1.0.0 => ex.org/fork v0.1.0")
+	// In a folder, no path need be declared.
+	check(t, `
+		ex.org/d v1.1.0:
+		../c: module; ex.org/d v1.1.0`,
+		"ex.org/c v1.2.0; replace ex.org/c => ../c",
+		"ex.org/c v1.2.0 => ../c", "ex.org/d v1.1.0")
+	// Nobody requires what only replaces, and so to exclude it is no obstacle.
+	check(t, published, both+"exclude ex.org/fork v0.2.0; replace ex.org/c => ex.org/fork v0.2.0",
+		"ex.org/a v1.0.0", "ex.org/b v1.0.0", "ex.org/c v1.2.0 => ex.org/fork v0.2.0", "ex.org/e v1.2.0")
 	// An excluded version stays excluded.
 	check(t, published, both+"exclude ex.org/c v1.2.0; replace ex.org/c v1.2.0 => ex.org/fork v0.1.0",
 		"ex.org/a v1.0.0", "ex.org/b v1.0.0", "ex.org/c v1.1.0", "ex.org/d v1.1.0")
@@ -387,6 +436,20 @@ func TestRetract(t *testing.T) {
 	} {
 		checkLatest(t, c.published, c.main, c.want)
 	}
+	// One go.mod says it all: that of the newest version itself, which may use words of a later Go.
+	const published, main = `
+		ex.org/x v1.0.0:
+		ex.org/x v1.1.0:
+		ex.org/x v1.2.0: retract v1.1.0; shiny new(thing)
+		ex.org/x v1.3.0-rc.1: retract v1.0.0
+		ex.org/fork v0.1.0: retract v1.2.0`,
+		"replace ex.org/x => ex.org/fork v0.1.0"
+	checkLatest(t, published, main, "v1.2.0")
+	w := newWorld(published)
+	_, _ = mvs.Latest(goMod("ex.org/main", main), "ex.org/x", w)
+	if newest := (module.Version{Path: "ex.org/x", Version: "v1.2.0"}); w.reads[newest] != 1 || w.all != 1 {
+		t.Errorf("Latest(ex.org/x) read the go.mod files of %v, want that of %v, once\n%s", w.reads, newest, situation(published, main))
+	}
 	// Who requires a retracted version gets it.
 	check(t, `
 		ex.org/a v1.0.0: ex.org/x v1.1.0
@@ -408,7 +471,8 @@ func TestErrors(t *testing.T) {
 		ex.org/renamed v1.0.0: module ex.org/other
 		ex.org/fork v1.0.0: module ex.org/third
 		ex.org/broken v1.0.0: require (
-		ex.org/nameless v1.0.0: module`
+		ex.org/nameless v1.0.0: module
+		../broken: require (`
 	for _, c := range []struct {
 		requires string
 		names    string
@@ -420,6 +484,7 @@ func TestErrors(t *testing.T) {
 		{"ex.org/b v1.3.0; replace ex.org/b => ../nowhere", "../nowhere", errGone},
 		{"ex.org/broken v1.0.0", "ex.org/broken@v1.0.0", nil},
 		{"ex.org/nameless v1.0.0", "ex.org/nameless@v1.0.0", nil},
+		{"ex.org/b v1.3.0; replace ex.org/b => ../broken", "../broken", nil},
 		{"ex.org/renamed v1.0.0", "ex.org/renamed@v1.0.0", nil},
 		{"ex.org/b v1.3.0; replace ex.org/b => ex.org/fork v1.0.0", "ex.org/fork@v1.0.0", nil},
 	} {
@@ -441,16 +506,16 @@ func TestErrors(t *testing.T) {
 	for _, main := range []string{
 		"module ex.org/main\nfrobnicate ex.org/a v1.0.0\n", "module ex.org/main\nrequire (\n", "require ex.org/b v1.3.0\n",
 	} {
-		if got, err := mvs.BuildList([]byte(main), newWorld(published)); err == nil {
-			t.Errorf("BuildList with the main go.mod %q =\n%s\nwant an error", main, lines(got))
+		if got, err := mvs.BuildList([]byte(main), newWorld(published)); err == nil || got != nil {
+			t.Errorf("BuildList with the main go.mod %q =\n%s\n%v; want an error and no list", main, lines(got), err)
 		}
-		if got, err := mvs.Latest([]byte(main), "ex.org/b", newWorld(published)); err == nil {
-			t.Errorf("Latest(ex.org/b) with the main go.mod %q = %s, want an error", main, got)
+		if got, err := mvs.Latest([]byte(main), "ex.org/b", newWorld(published)); err == nil || got != "" {
+			t.Errorf("Latest(ex.org/b) with the main go.mod %q = %q, %v; want an error and no version", main, got, err)
 		}
 	}
 
 	main := goMod("ex.org/main", "")
-	for _, path := range []string{"ex.org/broken", "ex.org/list"} {
+	for path, names := range map[string]string{"ex.org/broken": "ex.org/broken@v1.0.0", "ex.org/list": "ex.org/list"} {
 		w := newWorld("ex.org/broken v1.0.0:\nex.org/list v1.0.0:")
 		w.err = errGone
 		switch path {
@@ -460,12 +525,16 @@ func TestErrors(t *testing.T) {
 			w.unlisted = path
 		}
 		got, err := mvs.Latest(main, path, w)
-		if got != "" || !errors.Is(err, errGone) || !strings.Contains(err.Error(), path) {
-			t.Errorf("Latest(%s), where the Source fails = %q, %v; want an error that names the path and that errors.Is traces to the Source's", path, got, err)
+		if got != "" || !errors.Is(err, errGone) || !strings.Contains(err.Error(), names) {
+			t.Errorf("Latest(%s), where the Source fails = %q, %v; want an error that names %s and that errors.Is traces to the Source's", path, got, err, names)
 		}
 		if errors.Is(err, mvs.ErrNoVersion) {
 			t.Errorf("Latest(%s), where the Source fails: %v matches ErrNoVersion; nobody knows whether there is one", path, err)
 		}
+	}
+	got, err := mvs.Latest(main, "ex.org/broken", newWorld("ex.org/broken v1.0.0:\nex.org/broken v1.1.0: require ("))
+	if got != "" || err == nil || !strings.Contains(err.Error(), "ex.org/broken@v1.1.0") {
+		t.Errorf("Latest(ex.org/broken), where the go.mod of v1.1.0 cannot be parsed = %q, %v; want an error that names ex.org/broken@v1.1.0", got, err)
 	}
 
 	check(t, `

@@ -164,9 +164,9 @@ func TestMajorVersion(t *testing.T) {
 	}
 }
 
-// What is internal to the store stays there, under the paths by which the modules are known.
+// What is internal to the store stays there, what it exports stays too, and the modules keep the paths by which they are known.
 //
-//kata:zh store 的 internal 只在 store 里用；各模块的路径保持不变。
+//kata:zh store 的 internal 只在 store 里用，它导出的一样不少；各模块的路径保持不变。
 func TestInternal(t *testing.T) {
 	s := newShop(t)
 	for m, want := range map[string]string{"store": storePath, "api": apiPath} {
@@ -181,6 +181,32 @@ func TestInternal(t *testing.T) {
 	if !slices.Contains(imports, storePath) {
 		t.Errorf("api/main.go imports %v, want %s among them: it prints what the store has", imports, storePath)
 	}
+	store, _ := s.parse(t, "store/store.go")
+	for _, name := range []string{"Item", "All", "Find"} {
+		if !declares(store, name) {
+			t.Errorf("store/store.go exports no %s: the published v1.4.0 does, and others use it", name)
+		}
+	}
+}
+
+func declares(f *ast.File, name string) bool {
+	return slices.ContainsFunc(f.Decls, func(d ast.Decl) bool {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			return d.Recv == nil && d.Name.Name == name
+		case *ast.GenDecl:
+			return slices.ContainsFunc(d.Specs, func(spec ast.Spec) bool {
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					return spec.Name.Name == name
+				case *ast.ValueSpec:
+					return slices.ContainsFunc(spec.Names, func(id *ast.Ident) bool { return id.Name == name })
+				}
+				return false
+			})
+		}
+		return false
+	})
 }
 
 // enumgen is a tool of the api module, in the version that the module pins, and go generate calls it by `go tool`.
@@ -281,11 +307,16 @@ func TestReceipt(t *testing.T) {
 	}{
 		{nil, "tea\ncoffee\n"},
 		{[]string{"tea", "coffee"}, "tea                 12.50\ncoffee               9.80\ntotal (Open)        22.30\n"},
+		{[]string{"coffee"}, "coffee               9.80\ntotal (Open)         9.80\n"},
 	} {
 		out, err := exec.Command(program, c.args...).CombinedOutput()
 		if err != nil || string(out) != c.want {
 			t.Errorf("api %s prints (%v)\n%swant\n%s", strings.Join(c.args, " "), err, out, c.want)
 		}
+	}
+	out, err := exec.Command(program, "milk").CombinedOutput()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 || string(out) != "no item \"milk\"\n" {
+		t.Errorf("api milk prints (%v)\n%swant exit status 1 and\nno item \"milk\"", err, out)
 	}
 }
 

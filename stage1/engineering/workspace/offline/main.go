@@ -1,7 +1,7 @@
 // Command offline runs the go command on the shop's module proxy and nothing else:
 //
 //	go run ./offline -C shop/api mod tidy
-//	go run ./offline -C shop/api list -m -versions example.com/shop/store
+//	GOWORK=off go run ./offline -C shop/money list -m -versions example.com/shop/store
 package main
 
 import (

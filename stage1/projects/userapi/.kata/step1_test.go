@@ -75,7 +75,9 @@ func TestRegisters(t *testing.T) {
 		{`[` + padded(1, 100) + `]`, 400, "malformed"},
 		{`{"email":["dan@example.com"],"password":"12345678","name":"Dan"}`, 400, "malformed"},
 		{`{"email":"dan@example.com","password":12345678,"name":"Dan"}`, 400, "malformed"},
+		{`{"email":"dan@example.com","password":"1234567` + "\xff" + `","name":"Dan"}`, 400, "malformed"},
 		{`{"email":null,"password":"12345678","name":"Dan"}`, 422, "invalid"},
+		{`{}`, 422, "invalid"},
 		{padded(2, 100) + `{}`, 400, "malformed"},
 		{padded(2, 100) + `]`, 400, "malformed"},
 		{padded(3, 16<<10+1), 413, "too_large"},
@@ -88,7 +90,7 @@ func TestRegisters(t *testing.T) {
 	for _, tc := range []struct {
 		method, path string
 		status       int
-	}{{"POST", "/v1/user", 404}, {"GET", "/v1/users", 405}, {"PUT", "/v1/users", 405}} {
+	}{{"POST", "/v1/user", 404}, {"GET", "/v1/users", 405}, {"PUT", "/v1/users", 405}, {"GET", "/v1/login", 405}, {"GET", "/v1/logout", 405}, {"POST", "/v1/me", 405}} {
 		if got := s.send(tc.method, tc.path, nil); got.status != tc.status {
 			t.Errorf("%s, want %d", got, tc.status)
 		}
@@ -118,6 +120,7 @@ func TestListsEveryInvalidField(t *testing.T) {
 		{input{"dan@e@example.com", password, name}, "email"},
 		{input{"d an@example.com", password, name}, "email"},
 		{input{"dan@example.com\nbcc", password, name}, "email"},
+		{input{"d\x7fn@example.com", password, name}, "email"},
 		{input{"dän@example.com", password, name}, "email"},
 		{input{"dan\u212a@example.com", password, name}, "email"}, // the Kelvin sign, whose lower case is k
 		{input{strings.Repeat("d", 243) + "@example.com", password, name}, "email"},

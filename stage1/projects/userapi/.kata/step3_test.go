@@ -70,6 +70,13 @@ func TestTokensAreRandomAndRotate(t *testing.T) {
 	s.me(old).want(t, 401, "unauthenticated")
 	s.me(tokens[20]).want(t, 200, "") // on another device
 
+	amy := s.register("amy@example.com", "correct horse", "Amy")
+	hers := s.session("amy@example.com", "correct horse")
+	next = s.session("ann@example.com", "correct horse", "Cookie", "session="+hers)
+	if got := s.me(hers); got.status != 401 {
+		t.Errorf("after a login as ann with the cookie of a session of %+v: %s, want 401 for this session", amy, got)
+	}
+
 	// A failed login, or one of somebody else who has the cookie's name only, changes nothing.
 	s.login("ann@example.com", "wrong horse", "Cookie", "session="+next).want(t, 401, "bad_credentials")
 	s.me(next).want(t, 200, "")
@@ -151,6 +158,11 @@ func TestSessionsEnd(t *testing.T) {
 	if got, want := login.user(t).Expires, begun.Add(time.Hour); !got.Equal(want) {
 		t.Errorf("a login at %v with -session-ttl 1h expires %v, want %v", begun, got, want)
 	}
+	for _, c := range login.cookies {
+		if c.MaxAge != 3600 {
+			t.Errorf("a login with -session-ttl 1h sets the cookie %q, want Max-Age=3600", c)
+		}
+	}
 	token := login.token(t)
 	for _, after := range []time.Duration{30 * time.Minute, time.Hour - time.Second} {
 		s.setClock(begun.Add(after))
@@ -162,6 +174,22 @@ func TestSessionsEnd(t *testing.T) {
 		t.Errorf("one hour after the login, with -session-ttl 1h: %s, want 401", got)
 	}
 	s.me(bob).want(t, 200, "")
+
+	// Between two seconds: what the answer says is what holds, in whole seconds or not.
+	begun = begun.Add(90*time.Minute + 400*time.Millisecond)
+	s.setClock(begun)
+	login = s.login("ann@example.com", "correct horse").want(t, 200, "")
+	expires := login.user(t).Expires
+	if off := expires.Sub(begun.Add(time.Hour)).Abs(); off >= time.Second {
+		t.Errorf("a login at %v with -session-ttl 1h expires %v, want %v, to the second", begun, expires, begun.Add(time.Hour))
+	}
+	s.setClock(expires.Add(-time.Millisecond))
+	s.me(login.token(t)).want(t, 200, "")
+	s.setClock(expires)
+	if got := s.me(login.token(t)); got.status != 401 {
+		t.Errorf("at %v, when a session of a login at %v expires: %s, want 401", expires.Format(time.RFC3339Nano), begun.Format(time.RFC3339Nano), got)
+	}
+	bob = s.session("bob@example.com", "correct horse")
 
 	phone, laptop := s.session("ann@example.com", "correct horse"), s.session("ann@example.com", "correct horse")
 	out := s.send("POST", "/v1/logout", nil, "Cookie", "session="+phone).want(t, 204, "")

@@ -57,11 +57,14 @@ func TestLocksOut(t *testing.T) {
 		}
 	}
 
+	wrong("carl@example.com", 3)
 	s.kill()
 	w.setClock(begun.Add(15*time.Minute - time.Second))
 	s = w.start("-cost", "6") // a check of nobody's password takes long enough for all to be under way at the same time
 	locked("ann@example.com", "correct horse", time.Second)
 	locked("ann@example.com", "wrong horse", time.Second)
+	wrong("carl@example.com", 2) // and three before the restart
+	locked("carl@example.com", "wrong horse", 15*time.Minute)
 	w.setClock(begun.Add(15 * time.Minute))
 	wrong("ann@example.com", 4) // the count is new
 	token := s.session("ann@example.com", "correct horse")
@@ -95,6 +98,7 @@ func TestLimitsTheRate(t *testing.T) {
 	s.client.Transport = &http.Transport{DisableKeepAlives: true}
 	s.register("ann@example.com", "correct horse", "Ann")
 	session := s.session("ann@example.com", "correct horse")
+	s.login("ann@example.com", "correct horse", "Sec-Fetch-Site", "cross-site", "Cookie", "session="+session).want(t, 403, "cross_origin") // step 5: has no effect
 	s.login("nobody@example.com", "wrong horse").want(t, 401, "bad_credentials")
 	s.post("/v1/users", input{}).want(t, 422, "invalid")
 	s.send("POST", "/v1/login", "{").want(t, 400, "malformed")

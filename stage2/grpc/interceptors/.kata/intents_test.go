@@ -232,8 +232,15 @@ func TestOrder(t *testing.T) {
 			for method, call := range kinds(test.ctx, c) {
 				what := test.name + ", " + method
 				wants(t, what, call(), test.code, test.message)
-				if line := book.one(t, what); line["code"] != test.code.String() {
+				line := book.one(t, what)
+				if line["code"] != test.code.String() {
 					t.Errorf("%s: the log says code=%v, want %v", what, line["code"], test.code)
+				}
+				if subject, ok := line["subject"]; ok {
+					t.Errorf("%s: nobody was authenticated, and the log says subject=%v", what, subject)
+				}
+				if text := fmt.Sprint(line["error"]); strings.Contains(test.name, "wrong token") && !strings.Contains(text, "is not in table tokens") {
+					t.Errorf("%s: the log says error=%v, want also what Authenticate said", what, text)
 				}
 				if reached != "" {
 					t.Errorf("%s: it was refused, but reached the %s", what, reached)
@@ -250,12 +257,13 @@ func TestOrder(t *testing.T) {
 func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var book logbook
+		var value any
 		c := serve(t, interceptors.Options{Logger: book.logger()}, &service{
-			unary: func(context.Context, *pb.SimpleRequest) (*pb.SimpleResponse, error) { return nil, explode() },
-			input: func(ss pb.TestService_StreamingInputCallServer) error { ss.Recv(); return explode() },
+			unary: func(context.Context, *pb.SimpleRequest) (*pb.SimpleResponse, error) { return nil, explode(value) },
+			input: func(ss pb.TestService_StreamingInputCallServer) error { ss.Recv(); return explode(value) },
 			duplex: func(ss pb.TestService_FullDuplexCallServer) error {
 				ss.Send(&pb.StreamingOutputCallResponse{})
-				return explode()
+				return explode(value)
 			},
 		})
 		calls := kinds(t.Context(), c)
@@ -269,7 +277,8 @@ func TestPanic(t *testing.T) {
 			return err
 		}
 		for method, call := range calls {
-			for range 2 { // the server is still there
+			// The server is still there the second time, when a panic says what it says with an error, even one with a status.
+			for _, value = range []any{"cannot log in with password hunter2", fmt.Errorf("password hunter2: %w", status.Error(codes.NotFound, "no user ada"))} {
 				wants(t, method+", whose handler panics", call(), codes.Internal, "internal error")
 				line := book.one(t, method)
 				if line["code"] != "Internal" || !strings.Contains(fmt.Sprint(line["error"]), "hunter2") {
@@ -283,7 +292,7 @@ func TestPanic(t *testing.T) {
 	})
 }
 
-func explode() error { panic("cannot log in with password hunter2") }
+func explode(value any) error { panic(value) }
 
 // An error without a status tells its client nothing; one with a status tells just what the status says.
 //
@@ -375,6 +384,7 @@ func TestAuthenticate(t *testing.T) {
 			{[]string{"bearer ada"}, codes.OK, ""}, // RFC 9110: the scheme is case-insensitive
 			{nil, codes.Unauthenticated, "unauthenticated"},
 			{[]string{"ada"}, codes.Unauthenticated, "unauthenticated"},
+			{[]string{"Bearer  ada"}, codes.Unauthenticated, "unauthenticated"},
 			{[]string{"Bearer "}, codes.Unauthenticated, "unauthenticated"},
 			{[]string{"Basic ada"}, codes.Unauthenticated, "unauthenticated"},
 			{[]string{"Bearer mallory"}, codes.Unauthenticated, "unauthenticated"},
@@ -406,6 +416,7 @@ func TestAuthenticate(t *testing.T) {
 //kata:zh 打开流所用的凭据一过期，流就结束，哪怕处理函数正在等待。
 func TestCredentialExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var told bool
 		c := serve(t, interceptors.Options{
 			Limits: interceptors.Limits{Unary: time.Hour, Stream: time.Hour},
 			Authenticate: func(_ context.Context, token string) (interceptors.Identity, error) {
@@ -422,6 +433,13 @@ func TestCredentialExpires(t *testing.T) {
 				time.Sleep(2 * time.Minute)
 				return &pb.SimpleResponse{}, ctx.Err()
 			},
+			output: func(_ *pb.StreamingOutputCallRequest, ss pb.TestService_StreamingOutputCallServer) error {
+				<-ss.Context().Done()
+				if told {
+					return ss.Context().Err()
+				}
+				return nil
+			},
 			duplex: func(ss pb.TestService_FullDuplexCallServer) error {
 				for {
 					if _, err := ss.Recv(); errors.Is(err, io.EOF) {
@@ -432,6 +450,19 @@ func TestCredentialExpires(t *testing.T) {
 				}
 			},
 		})
+		for _, told = range []bool{true, false} {
+			out, err := c.StreamingOutputCall(patient(as("minute")), &pb.StreamingOutputCallRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			err = whole(out)
+			what := fmt.Sprintf("a stream whose token expires after a minute, while its handler waits for the context (and then returns its error: %v)", told)
+			wants(t, what, err, codes.Unauthenticated, "unauthenticated")
+			if lasted := time.Since(began); lasted != time.Minute {
+				t.Errorf("%s: it lasted %v", what, lasted)
+			}
+		}
 		began := time.Now()
 		ss, err := c.FullDuplexCall(patient(as("minute")))
 		if err != nil {
@@ -616,7 +647,7 @@ func TestValidateStream(t *testing.T) {
 				for {
 					req, err := ss.Recv()
 					if err != nil {
-						if _, err := ss.Recv(); err == nil { // once more, as careless handlers do
+						if _, err := ss.Recv(); err == nil || errors.Is(err, io.EOF) { // once more, as careless handlers do
 							again++
 						}
 						return nil
@@ -650,8 +681,15 @@ func TestValidateStream(t *testing.T) {
 		ss.CloseSend()
 		wants(t, "the messages 1, 2, 99, 3, of which Validate refuses 99", whole(ss), codes.InvalidArgument, "response_status: 99")
 		if !slices.Equal(got, []int32{1, 2}) || again > 0 {
-			t.Errorf("of the messages 1, 2, 99, 3, the handler got %d, and %d more after the refusal; want only [1 2]", got, again)
+			t.Errorf("of the messages 1, 2, 99, 3, the handler got %d; after the refusal, Recv returned no error or io.EOF %d times; want only [1 2], then the refusal", got, again)
 		}
+
+		ss, err = c.FullDuplexCall(patient(t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ss.Send(message(99))
+		wants(t, "a refused message, after which the client is silent and the handler calls Recv again", whole(ss), codes.InvalidArgument, "response_status: 99")
 
 		in, err := c.StreamingInputCall(t.Context())
 		if err != nil {
@@ -701,6 +739,11 @@ func TestLog(t *testing.T) {
 			line := book.one(t, method)
 			if strings.Contains(fmt.Sprint(line), "s3cr3t") {
 				t.Errorf("%s: the log holds the token: %v", method, line)
+			}
+			for _, key := range []string{"error", "stack"} {
+				if value, ok := line[key]; ok && want[key] == nil {
+					t.Errorf("%s: the log says %s=%v where there was none", method, key, value)
+				}
 			}
 			want["msg"], want["method"], want["subject"] = "call", method, "ada"
 			for key, value := range want {
@@ -896,5 +939,15 @@ func TestClientLimits(t *testing.T) {
 		}
 		synctest.Wait()
 		over(inputMethod)
+
+		in, err = c.StreamingInputCall(t.Context(), grpc.MaxCallSendMsgSize(8))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := in.Send(&pb.StreamingInputCallRequest{Payload: &pb.Payload{Body: make([]byte, 100)}}); status.Code(err) != codes.ResourceExhausted {
+			t.Fatalf("Send of a message that is too large = %v", err)
+		}
+		synctest.Wait()
+		over(inputMethod + ", whose Send has failed with something else than io.EOF,")
 	})
 }

@@ -90,6 +90,11 @@ func TestRequests(t *testing.T) {
 		{"600", status(600), "5xx"},
 		{"103, then 404", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103); w.WriteHeader(404) }, "4xx"},
 		{"a body, then 500 (too late)", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("x")); w.WriteHeader(500) }, "2xx"},
+		{"nothing but flushes, then 500 (too late)", func(w http.ResponseWriter, r *http.Request) {
+			if http.NewResponseController(w).Flush() == nil { // it sends the header
+				w.WriteHeader(500)
+			}
+		}, "2xx"},
 		{"202, then 500 (too late)", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(202); w.WriteHeader(500) }, "2xx"},
 	}
 	for _, a := range answers {
@@ -114,6 +119,7 @@ func TestRequests(t *testing.T) {
 	w.expect(`sum(rate(http_requests_total{route="GET /orders/{id}",code="2xx"}[5m]))`, 2.0/15)
 	w.expect(`sum(rate(http_requests_total{route="POST /orders"}[5m]))`, 1.0/15)
 	w.expect(`sum(rate(http_requests_total{code="4xx"}[5m]))`, 2.0/15)
+	w.expect(`sum(rate(http_requests_total{route="unmatched"}[5m]))`, 2.0/15)
 	w.expect(`sum(rate(http_requests_total[5m]))`, 5.0/15)
 }
 
@@ -212,21 +218,25 @@ func TestLatency(t *testing.T) {
 	mean := (objective/3 + objective + objective + time.Nanosecond + 2*objective).Seconds() / 4
 	w.expect(`sum(rate(http_request_duration_seconds_sum[5m])) / sum(rate(http_request_duration_seconds_count[5m]))`, mean)
 
-	for _, ms := range []time.Duration{40, 70, 110, 170, 280, 301, 500, 750, 1100, 1700, 2300} {
-		w = begin(t)
-		took = ms * time.Millisecond
-		w.answer = func(rw http.ResponseWriter, r *http.Request) { w.advance(took) }
-		w.do("GET", "/any")
-		e := w.scrape()
-		for _, rank := range []string{"0.1", "0.5", "0.9"} {
-			q := `histogram_quantile(` + rank + `, http_request_duration_seconds_bucket{route="/any"})`
-			v, ok := w.prom.Value(q, w.now)
-			if off := v / took.Seconds(); !ok || off > 2 || off < 0.5 {
-				t.Fatalf("objective %v, requests of %v: %s yields %s s, off by more than a factor of two", objective, took, q, show(v, ok))
+	for _, objective := range []time.Duration{objective, 2700 * time.Millisecond} {
+		for _, percent := range []time.Duration{13, 24, 37, 57, 93, 100, 101, 167, 250, 367, 567, 767} {
+			w = beginWith(t, objective)
+			took = objective * percent / 100
+			w.answer = func(rw http.ResponseWriter, r *http.Request) { w.advance(took) }
+			w.do("GET", "/any")
+			e := w.scrape()
+			for _, rank := range []string{"0.1", "0.5", "0.9"} {
+				q := `histogram_quantile(` + rank + `, http_request_duration_seconds_bucket{route="/any"})`
+				v, ok := w.prom.Value(q, w.now)
+				if off := v / took.Seconds(); !ok || off > 2 || off < 0.5 {
+					t.Fatalf("objective %v, requests of %v: %s yields %s s, off by more than a factor of two", objective, took, q, show(v, ok))
+				}
 			}
-		}
-		if n := len(e.Find("http_request_duration_seconds_bucket", "route", "/any")); n > 20 {
-			t.Fatalf("the histogram has %d buckets, want at most 20: each is a series for each route", n)
+			within := map[bool]float64{true: 1, false: 0}[took <= objective]
+			w.expect(fmt.Sprintf(`http_request_duration_seconds_bucket{route="/any",le="%v"}`, objective.Seconds()), within)
+			if n := len(e.Find("http_request_duration_seconds_bucket", "route", "/any")); n > 20 {
+				t.Fatalf("the histogram has %d buckets, want at most 20: each is a series for each route", n)
+			}
 		}
 	}
 }
@@ -299,6 +309,12 @@ func TestRegistry(t *testing.T) {
 	if got := two.counts(); len(got) != 0 {
 		t.Fatalf("a request to one service counts in the registry of another: %v", got)
 	}
+	reg := prometheus.NewRegistry()
+	plain, err, panicked := instrument(reg, one.routes) // its Now is nil, which is time.Now
+	if err != nil || panicked != nil {
+		t.Fatalf("Instrument without Now: error %v, panic %v", err, panicked)
+	}
+	plain.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/orders/7", nil))
 	families, err := prometheus.DefaultGatherer.Gather()
 	if err != nil {
 		t.Fatalf("the global registry: %v", err)
@@ -410,6 +426,11 @@ type world struct {
 }
 
 func begin(t *testing.T) *world {
+	t.Helper()
+	return beginWith(t, objective)
+}
+
+func beginWith(t *testing.T, objective time.Duration) *world {
 	t.Helper()
 	w := &world{t: t, now: promtest.Epoch}
 	w.routes = map[string]http.Handler{

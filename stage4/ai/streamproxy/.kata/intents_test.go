@@ -35,6 +35,9 @@ const (
 	providerKey = "sk-provider-3f9a77c1"
 	shopKey     = "key-of-shop-81c5"
 	bankKey     = "key-of-bank-20aa"
+
+	// patience is how long the suite waits for what comes at once.
+	patience = 3 * time.Second
 )
 
 // Events reach the client one by one, as upstream sends them.
@@ -107,7 +110,7 @@ func TestReportsErrors(t *testing.T) {
 	for _, tc := range []struct {
 		status, want int
 		code         string
-	}{{429, 429, "rate_limit_exceeded"}, {400, 400, "rate_limit_exceeded"}, {500, 502, "upstream_error"}, {503, 502, "upstream_error"}, {403, 502, "upstream_error"}} {
+	}{{429, 429, "rate_limit_exceeded"}, {400, 400, "rate_limit_exceeded"}, {500, 502, "upstream_error"}, {503, 502, "upstream_error"}, {401, 502, "upstream_error"}, {403, 502, "upstream_error"}, {201, 502, "upstream_error"}} {
 		w := start(t, func(u *upstream, rw http.ResponseWriter, r *http.Request) {
 			rw.Header().Set("Content-Type", "application/json")
 			rw.Header().Set("Retry-After", "7")
@@ -124,15 +127,50 @@ func TestReportsErrors(t *testing.T) {
 		}
 	}
 
-	w := start(t, func(u *upstream, rw http.ResponseWriter, r *http.Request) { u.send(rw, event("[DONE]")) })
-	for _, body := range []string{``, `null`, `[]`, `{"model":"m"`, `{"model":"m"} {}`, `{"model":"m","pad":"` + strings.Repeat("x", streamproxy.MaxRequest) + `"}`} {
+	refusal := "slow down, please: " + strings.Repeat("x", 2<<20)
+	w := start(t, func(u *upstream, rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", "text/x-reason")
+		rw.WriteHeader(418)
+		fmt.Fprint(rw, refusal)
+	})
+	if got, headers := w.raw(shopKey, streamed); w.status != 418 || headers.Get("Content-Type") != "text/x-reason" || got != refusal {
+		t.Errorf("upstream answers 418 with %d bytes of text/x-reason: the client gets %d with %d bytes of %s", len(refusal), w.status, len(got), headers.Get("Content-Type"))
+	}
+
+	w = start(t, func(u *upstream, rw http.ResponseWriter, r *http.Request) { u.send(rw, event("[DONE]")) })
+	full := `{"stream":false,"pad":"` + strings.Repeat("x", streamproxy.MaxRequest-25) + `"}`
+	for _, body := range []string{``, `null`, `[]`, `{"model":"m"`, `{"model":"m"} {}`, full + " "} {
 		got, _ := w.raw(shopKey, body)
 		var refusal struct {
 			Error struct{ Message, Type string }
 		}
+		want := http.StatusBadRequest
+		if len(body) > streamproxy.MaxRequest {
+			want = http.StatusRequestEntityTooLarge
+		}
+		if w.status != want {
+			t.Errorf("POST %s (%d bytes): the client gets %d, want %d", excerpt(body), len(body), w.status, want)
+		}
 		if json.Unmarshal([]byte(got), &refusal) != nil || refusal.Error.Message == "" || refusal.Error.Type == "" || w.upstream.last() != "" {
 			t.Errorf("POST %s: the client gets %s, and upstream %q, want a refusal with message and type for the client, and nothing for upstream", excerpt(body), excerpt(got), excerpt(w.upstream.last()))
 		}
+	}
+
+	if w.raw(shopKey, full); w.status != http.StatusOK || w.upstream.last() != full {
+		t.Errorf("POST of %d bytes, which is MaxRequest: the client gets %d, and upstream %d bytes, want 200 and all", len(full), w.status, len(w.upstream.last()))
+	}
+	w.raw(shopKey, streamed, "Authorization", shopKey)
+	if w.status != http.StatusUnauthorized {
+		t.Errorf("a call with Authorization %q: the client gets %d, want 401, as the scheme is Bearer", shopKey, w.status)
+	}
+
+	w = start(t, func(u *upstream, rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Length", "1000")
+		u.send(rw, `{"choices":[{"message":{"content":"half`)
+		panic(http.ErrAbortHandler)
+	})
+	if got, err := w.ask(shopKey, `{"model":"m"}`); err == nil && (w.status != http.StatusBadGateway || !strings.Contains(got, `"upstream_error"`)) {
+		t.Errorf("upstream breaks off an answer that is not streamed: the client reads %d %s, to its end; want 502 with the code \"upstream_error\", or an answer that breaks off", w.status, excerpt(got))
 	}
 
 	unreachable := start(t, nil)
@@ -158,7 +196,8 @@ func TestReportsErrors(t *testing.T) {
 		{"ends the stream inside an event", `data: {"choices":[{"index":0,"delta":{"content":"ha`, false, "upstream_error"},
 		{"ends the stream between an event's lines", delta("half")[:len(delta("half"))-1], false, "upstream_error"},
 		{"sends an event of more than MaxEvent", event(`{"choices":[{"index":0,"delta":{"content":"` + strings.Repeat("x", streamproxy.MaxEvent) + `"}}]}`), false, "upstream_error"},
-		{"reports an error", event(`{"error":{"message":"overloaded","type":"server_error","param":null,"code":"overloaded"}}`), false, "overloaded"},
+		{"sends lines of more than MaxEvent in one event", strings.Repeat(": "+strings.Repeat("x", 1021)+"\n", 1025) + "\n", false, "upstream_error"},
+		{"reports an error and goes on", event(`{"error":{"message":"overloaded","type":"server_error","param":null,"code":"overloaded"}}`) + delta("late") + event("[DONE]"), false, "overloaded"},
 	} {
 		w := start(t, func(u *upstream, rw http.ResponseWriter, r *http.Request) {
 			u.send(rw, delta("one"))
@@ -185,8 +224,8 @@ func TestReportsErrors(t *testing.T) {
 		if got.Error.Code != tc.code || got.Error.Message == "" || got.Error.Type == "" {
 			t.Errorf("upstream sends an event and then %s: the client's stream ends with %v, want an error event with message, type and the code %q", tc.name, stream.Err(), tc.code)
 		}
-		if raw, _ := w.raw(shopKey, streamed); strings.Contains(raw, "[DONE]") || strings.Count(raw, `"error"`) != 1 {
-			t.Errorf("upstream sends an event and then %s: the client reads %s, want one error event and no [DONE]", tc.name, excerpt(raw))
+		if raw, _ := w.raw(shopKey, streamed); strings.Contains(raw, "[DONE]") || strings.Contains(raw, "late") || strings.Count(raw, `"error"`) != 1 {
+			t.Errorf("upstream sends an event and then %s: the client reads %s, want one error event, and neither [DONE] nor anything else after it", tc.name, excerpt(raw))
 		}
 	}
 }
@@ -213,7 +252,7 @@ func TestInjectsAndStripsUsage(t *testing.T) {
 		},
 		{`{"model":"m","stream":true,"stream_options":null}`, `{"model":"m","stream":true,"stream_options":{"include_usage":true}}`, false},
 		{`{"model":"m","stream":true,"stream_options":{"include_usage":true}}`, `{"model":"m","stream":true,"stream_options":{"include_usage":true}}`, true},
-		{`{"model":"m","stream":false,"n":2}`, `{"model":"m","stream":false,"n":2}`, true},
+		{`{"model": "m", "stream": false, "n": 2.0 }`, `{"model":"m","stream":false,"n":2.0}`, true},
 	} {
 		w := start(t, func(u *upstream, rw http.ResponseWriter, r *http.Request) {
 			u.send(rw, events+event(report)+event("[DONE]"))
@@ -221,6 +260,9 @@ func TestInjectsAndStripsUsage(t *testing.T) {
 		got, _ := w.raw(shopKey, tc.body)
 		if sent := w.upstream.last(); !reflect.DeepEqual(decode(sent), decode(tc.want)) {
 			t.Errorf("the client sends %s\n    upstream gets %s\n    want          %s", tc.body, sent, tc.want)
+		}
+		if sent := w.upstream.last(); strings.Contains(tc.body, "false,") && !strings.Contains(sent, "stream_options") && sent != tc.body {
+			t.Errorf("the client sends %s, without streaming\n    upstream gets %s, want just that", tc.body, sent)
 		}
 		want := events
 		if tc.asked {
@@ -243,7 +285,7 @@ func TestCountsEveryPath(t *testing.T) {
 	role := event(`{"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}`)
 	finish := event(`{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}`)
 	running := func(text string, out int) string {
-		return event(fmt.Sprintf(`{"choices":[{"index":0,"delta":{"content":%q}}],%s}`, text, usage(20, out)))
+		return event(fmt.Sprintf(`{"model":"m-2026-05-01","choices":[{"index":0,"delta":{"content":%q}}],%s}`, text, usage(20, out)))
 	}
 	prompt := int64(len(streamed)+3) / 4
 	for _, tc := range []struct {
@@ -268,6 +310,8 @@ func TestCountsEveryPath(t *testing.T) {
 			streamproxy.Usage{Tenant: "shop", PromptTokens: 20, CompletionTokens: 7, Outcome: streamproxy.Aborted}},
 		{"a client that leaves before the answer", shopKey, streamed, "", true,
 			streamproxy.Usage{Tenant: "shop", PromptTokens: prompt, Estimated: true, Outcome: streamproxy.Aborted}},
+		{"a stream that goes on after [DONE]", shopKey, streamed, delta("a") + event("[DONE]") + running("b", 9), false,
+			streamproxy.Usage{Tenant: "shop", PromptTokens: prompt, CompletionTokens: 1, Estimated: true, Outcome: streamproxy.Completed}},
 		{"a call without streaming", bankKey, `{"model":"m"}`, `{"choices":[{"message":{"content":"a b"}}],` + usage(5, 2) + "}", false,
 			streamproxy.Usage{Tenant: "bank", PromptTokens: 5, CompletionTokens: 2, Outcome: streamproxy.Completed}},
 	} {
@@ -275,10 +319,15 @@ func TestCountsEveryPath(t *testing.T) {
 		if tc.leaves {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
-				m := &memory{text: []byte(tc.sent)}
+				m := &memory{text: []byte(tc.sent), counting: make(chan struct{})}
 				defer m.stop()
 				m.open(ctx, tc.key, &sink{})
 				cancel()
+				synctest.Wait()
+				if m.running.Load() == 0 {
+					t.Errorf("%s: the handler has returned, and Usage was not called or is still at work", tc.name)
+				}
+				close(m.counting)
 				synctest.Wait()
 				if len(m.used) != 1 || m.used[0] != tc.want {
 					t.Errorf("%s is counted as\n         %+v\n    want [%+v]", tc.name, m.used, tc.want)
@@ -288,12 +337,13 @@ func TestCountsEveryPath(t *testing.T) {
 		}
 		w := start(t, func(u *upstream, rw http.ResponseWriter, r *http.Request) { u.send(rw, tc.sent) })
 		w.raw(tc.key, tc.body)
+		w.proxy.Close() // waits for the handler
 		select {
 		case got := <-w.used:
 			if got != tc.want {
 				t.Errorf("%s is counted as\n         %+v\n    want %+v", tc.name, got, tc.want)
 			}
-		case <-time.After(1500 * time.Millisecond):
+		default:
 			t.Errorf("%s is not counted, want %+v", tc.name, tc.want)
 		}
 		w.stop()
@@ -322,8 +372,10 @@ func TestPassesEventsUnchanged(t *testing.T) {
 		"data: {\"choices\":\ndata: []}\n\n" +
 		"data:{\"choices\": []}\r\n\r\n" +
 		": still here\n\n" +
+		":" + strings.Repeat("x", streamproxy.MaxEvent-3) + "\n\n" + // as long as an event may be
+		event(`{"usage":{"prompt_tokens":1,"completion_tokens":1},"x_vendor":"no choices at all"}`) +
 		event(`{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}`) + event("[DONE]")
-	w := start(t, func(u *upstream, rw http.ResponseWriter, r *http.Request) { u.send(rw, stream) })
+	w := start(t, func(u *upstream, rw http.ResponseWriter, r *http.Request) { u.send(rw, stream+delta("late")) })
 	got, headers := w.raw(shopKey, streamed)
 	if !strings.HasPrefix(headers.Get("Content-Type"), "text/event-stream") {
 		t.Errorf("a stream has the Content-Type %q, want text/event-stream", headers.Get("Content-Type"))
@@ -384,7 +436,7 @@ func TestKeepsKeys(t *testing.T) {
 	} {
 		w := start(t, func(u *upstream, rw http.ResponseWriter, r *http.Request) { tc.answer(rw, r) })
 		for _, body := range []string{streamed, `{"model":"m"}`} {
-			got, headers := w.raw(shopKey, body, "Cookie", "session=of-the-shop", "Api-Key", shopKey)
+			got, headers := w.raw(shopKey, body, "Cookie", "session=of-the-shop", "Api-Key", shopKey, "Openai-Organization", "shop")
 			if all := got + fmt.Sprint(headers); strings.Contains(all, providerKey) || headers.Get("Set-Cookie") != "" {
 				t.Errorf("upstream %s: the client gets what belongs to the provider's account:\n    %s", tc.name, excerpt(all))
 			}
@@ -392,8 +444,11 @@ func TestKeepsKeys(t *testing.T) {
 			if want := "Bearer " + providerKey; sent.Get("Authorization") != want || len(sent["Authorization"]) != 1 {
 				t.Errorf("upstream gets Authorization %q, want %q", sent["Authorization"], want)
 			}
-			if all := fmt.Sprint(sent); strings.Contains(all, shopKey) || sent.Get("Cookie") != "" {
+			if all := fmt.Sprint(sent); strings.Contains(all, shopKey) || sent.Get("Cookie") != "" || sent.Get("Openai-Organization") != "" {
 				t.Errorf("upstream gets what belongs to the client: %s", all)
+			}
+			if got, want := w.upstream.line(), "POST /v1/chat/completions application/json"; got != want {
+				t.Errorf("upstream gets %s, want %s", got, want)
 			}
 		}
 		w.raw(bankKey+"x", streamed)
@@ -457,8 +512,9 @@ func TestBoundedMemory(t *testing.T) {
 
 // memory is a proxy whose upstream and clients are in memory, for use in a bubble: upstream sends text on each stream, and is silent then.
 type memory struct {
-	text []byte
-	over chan struct{}
+	text     []byte
+	over     chan struct{}
+	counting chan struct{} // unless nil, Usage returns when it is closed
 
 	mu      sync.Mutex
 	feeds   []*feed
@@ -472,6 +528,9 @@ func (m *memory) open(ctx context.Context, key string, sinks ...*sink) {
 	h := streamproxy.New(streamproxy.Options{
 		Upstream: "http://upstream.test/v1", Key: providerKey, Tenants: map[string]string{shopKey: "shop", bankKey: "bank"},
 		Usage: func(u streamproxy.Usage) {
+			if m.counting != nil {
+				<-m.counting
+			}
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.used = append(m.used, u)
@@ -587,6 +646,7 @@ type upstream struct {
 	mu      sync.Mutex
 	bodies  []string
 	headers []http.Header
+	lines   []string // method, path and type
 }
 
 // send sends a piece of the stream, at once.
@@ -625,6 +685,15 @@ func (u *upstream) header() http.Header {
 	return u.headers[len(u.headers)-1]
 }
 
+func (u *upstream) line() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.lines) == 0 {
+		return "no request"
+	}
+	return u.lines[len(u.lines)-1]
+}
+
 // world is a proxy with its upstream.
 type world struct {
 	t        *testing.T
@@ -633,6 +702,8 @@ type world struct {
 	used     chan streamproxy.Usage
 	log      *lockedBuffer
 	stop     func()
+	status   int         // of the last answer to raw or ask
+	header   http.Header // of the last answer to raw or ask
 }
 
 // start starts a proxy before an upstream that answers calls with answer.
@@ -644,6 +715,7 @@ func start(t *testing.T, answer func(u *upstream, rw http.ResponseWriter, r *htt
 		body, _ := io.ReadAll(r.Body)
 		u.mu.Lock()
 		u.bodies, u.headers = append(u.bodies, string(body)), append(u.headers, r.Header)
+		u.lines = append(u.lines, fmt.Sprint(r.Method, " ", r.RequestURI, " ", r.Header.Get("Content-Type")))
 		u.mu.Unlock()
 		answer(u, rw, r)
 	}))
@@ -681,7 +753,7 @@ func (w *world) stream(ctx context.Context, key string) chunks {
 	select {
 	case stream := <-began:
 		return stream
-	case <-time.After(1500 * time.Millisecond):
+	case <-time.After(patience):
 		w.t.Fatal("upstream has begun its answer, and nothing of it reaches the client")
 		return nil
 	}
@@ -698,6 +770,17 @@ func (w *world) call(ctx context.Context, key string) chunks {
 // raw calls the proxy, and returns all that it answers.
 func (w *world) raw(key, body string, headers ...string) (string, http.Header) {
 	w.t.Helper()
+	got, err := w.ask(key, body, headers...)
+	if err != nil {
+		w.t.Fatalf("POST %s: %v; read until then: %s", excerpt(body), err, excerpt(got))
+	}
+	return got, w.header
+}
+
+// ask calls the proxy for an answer that may break off.
+func (w *world) ask(key, body string, headers ...string) (string, error) {
+	w.t.Helper()
+	w.status, w.header = 0, nil
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "POST", w.proxy.URL+"/v1/chat/completions", strings.NewReader(body))
@@ -711,14 +794,12 @@ func (w *world) raw(key, body string, headers ...string) (string, http.Header) {
 	}
 	resp, err := w.proxy.Client().Do(req)
 	if err != nil {
-		w.t.Fatalf("POST %s: %v", body, err)
+		return "", err
 	}
 	defer resp.Body.Close()
+	w.status, w.header = resp.StatusCode, resp.Header
 	got, err := io.ReadAll(resp.Body)
-	if err != nil {
-		w.t.Fatalf("POST %s: reading the answer: %v; read until then: %s", body, err, excerpt(string(got)))
-	}
-	return string(got), resp.Header
+	return string(got), err
 }
 
 // next is stream.Next, which must return soon, as upstream has done what since says.
@@ -729,7 +810,7 @@ func next(t *testing.T, stream chunks, since string) bool {
 	select {
 	case ok := <-got:
 		return ok
-	case <-time.After(1500 * time.Millisecond):
+	case <-time.After(patience):
 		t.Fatalf("%s, and nothing of it reaches the client", since)
 		return false
 	}
@@ -739,7 +820,7 @@ func within(t *testing.T, c <-chan struct{}, what string) {
 	t.Helper()
 	select {
 	case <-c:
-	case <-time.After(1500 * time.Millisecond):
+	case <-time.After(patience):
 		t.Fatal(what)
 	}
 }

@@ -128,7 +128,7 @@ func check(pass *analysis.Pass, file *ast.File) {
 				return false // the clock of the bubble is not real
 			}
 			if pass.ImportObjectFact(f, new(sleeps)) {
-				pass.Reportf(n.Pos(), "%s calls time.Sleep: this test waits in real time", f.FullName())
+				pass.Reportf(n.Pos(), "%s.%s calls time.Sleep: this test waits in real time", f.Pkg().Name(), f.Name())
 			}
 		case *ast.SelectorExpr:
 			return !checkUse(pass, file, n, n.Sel)

@@ -143,10 +143,24 @@ func fixes(pass *analysis.Pass, file *ast.File, expr ast.Expr, name string) []an
 			as, edits = pass.TypesInfo.PkgNameOf(spec).Name(), nil
 		}
 	}
+	text := as + "." + name
+	if as == "." {
+		as, text = name, name
+	}
 	_, taken := pass.TypesInfo.Scopes[file].Innermost(expr.Pos()).LookupParent(as, expr.Pos())
-	if pkg, ok := taken.(*types.PkgName); taken != nil && (!ok || pkg.Imported().Path() != Clock) {
+	switch taken := taken.(type) {
+	case nil:
+	case *types.PkgName:
+		if taken.Imported().Path() != Clock {
+			return nil
+		}
+	case *types.Func:
+		if taken.Pkg().Path() != Clock {
+			return nil
+		}
+	default:
 		return nil
 	}
-	edits = append(edits, analysis.TextEdit{Pos: expr.Pos(), End: expr.End(), NewText: []byte(as + "." + name)})
+	edits = append(edits, analysis.TextEdit{Pos: expr.Pos(), End: expr.End(), NewText: []byte(text)})
 	return []analysis.SuggestedFix{{Message: "Ask the injected clock", TextEdits: edits}}
 }

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
 )
@@ -49,18 +50,21 @@ func main() {
 	}
 	os.Stdout.WriteString("listening on " + l.Addr().String() + "\n")
 
-	down := make(chan error)
+	down := make(chan struct{})
 	go func() {
 		<-stop
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		down <- srv.Shutdown(ctx)
+		if srv.Shutdown(ctx) != nil {
+			srv.Close()
+		}
+		close(down)
 	}()
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
 	}
-	err = <-down
-	if err = errors.Join(err, st.close()); err != nil {
+	<-down
+	if err := st.close(); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -153,7 +157,7 @@ func (s *site) route(w http.ResponseWriter, r *http.Request) reply {
 		return refuse(400, "malformed")
 	case len(data) > 16<<10:
 		return refuse(413, "too_large")
-	case !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) || json.Unmarshal(data, &in) != nil:
+	case !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) || !utf8.Valid(data) || json.Unmarshal(data, &in) != nil:
 		return refuse(400, "malformed")
 	}
 	m := member{email: strings.TrimSpace(in.Email), name: strings.TrimSpace(in.Name)}

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -101,7 +100,10 @@ func run(ctx context.Context, c config) error {
 	// Serve returns at once now: it is Shutdown that waits for the requests.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
-	return server.Shutdown(last)
+	if server.Shutdown(last) != nil {
+		server.Close() // who has not finished by now is not waited for
+	}
+	return nil
 }
 
 // —— the database ——
@@ -155,7 +157,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
 		return err
 	}
-	if version > len(migrations) {
+	if version < 0 || version > len(migrations) {
 		return fmt.Errorf("its version is %d, and this program knows %d", version, len(migrations))
 	}
 	for ; version < len(migrations); version++ {
@@ -285,28 +287,22 @@ func (a *api) now() time.Time {
 	return now
 }
 
-// input is what a client sends.
+// input is what a client sends to register.
 type input struct{ Email, Password, Name string }
 
-func decode(w http.ResponseWriter, r *http.Request) (in input, err error) {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	object := &in
-	if err = d.Decode(&object); err == nil && object == nil {
-		err = errors.New("null")
-	}
-	if err == nil {
-		if _, more := d.Token(); more != io.EOF {
-			err = cmp.Or(more, errors.New("more than one value"))
-		}
-	}
+// credentials is what a client sends to log in.
+type credentials struct{ Email, Password string }
+
+func decode[T any](w http.ResponseWriter, r *http.Request) (in T, err error) {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return in, &problem{status: http.StatusRequestEntityTooLarge, Code: "too_large"}
 	}
-	if err != nil {
+	object := &in
+	// For encoding/json all bytes that are no UTF-8 are the same U+FFFD: many passwords would be one.
+	if err != nil || !utf8.Valid(data) || json.Unmarshal(data, &object) != nil || object == nil {
 		return in, &problem{status: http.StatusBadRequest, Code: "malformed"}
 	}
-	in.Email = foldEmail(in.Email)
-	in.Name = strings.TrimSpace(in.Name)
 	return in, nil
 }
 
@@ -359,10 +355,11 @@ type user struct {
 }
 
 func (a *api) register(w http.ResponseWriter, r *http.Request) error {
-	in, err := decode(w, r)
+	in, err := decode[input](w, r)
 	if err != nil {
 		return err
 	}
+	in.Email, in.Name = foldEmail(in.Email), strings.TrimSpace(in.Name)
 	if err := validate(in); err != nil {
 		return err
 	}
@@ -385,10 +382,11 @@ func (a *api) register(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *api) login(w http.ResponseWriter, r *http.Request) error {
-	in, err := decode(w, r)
+	in, err := decode[credentials](w, r)
 	if err != nil {
 		return err
 	}
+	in.Email = foldEmail(in.Email)
 	// One guess after the other for each e-mail: a hundred at once must not all see the count of zero.
 	guess := &a.guesses[maphash.String(a.seed, in.Email)%uint64(len(a.guesses))]
 	guess.Lock()
@@ -414,7 +412,7 @@ func (a *api) login(w http.ResponseWriter, r *http.Request) error {
 		return &problem{status: http.StatusUnauthorized, Code: "bad_credentials"}
 	}
 	token := rand.Text()
-	expires := now.Add(a.ttl).Truncate(time.Second)
+	expires := now.Add(a.ttl)
 	if err := a.begin(r, u, token, now, expires); err != nil {
 		return err
 	}
@@ -432,7 +430,7 @@ func (a *api) locked(ctx context.Context, email string, now time.Time) error {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	if left := time.Unix(until, 0).Sub(now); left > 0 {
+	if left := time.Unix(0, until).Sub(now); left > 0 {
 		return &problem{status: http.StatusTooManyRequests, Code: "locked", retry: left}
 	}
 	return nil
@@ -446,7 +444,7 @@ func (a *api) failed(ctx context.Context, email string, now time.Time) error {
 		ON CONFLICT (email) DO UPDATE SET
 			locked_until = CASE WHEN count + 1 >= ?2 THEN ?3 ELSE 0 END,
 			count = CASE WHEN count + 1 >= ?2 THEN 0 ELSE count + 1 END`,
-		email, maxFailures, now.Add(lockTime).Unix())
+		email, maxFailures, now.Add(lockTime).UnixNano())
 	return err
 }
 
@@ -463,8 +461,8 @@ func (a *api) begin(r *http.Request, u user, token string, now, expires time.Tim
 		args  []any
 	}{
 		{`DELETE FROM failures WHERE email = ?`, []any{u.Email}},
-		{`DELETE FROM sessions WHERE expires <= ? OR token_hash = ?`, []any{now.Unix(), hashToken(cookie(r))}},
-		{`INSERT INTO sessions (token_hash, user_id, expires) VALUES (?, ?, ?)`, []any{hashToken(token), u.ID, expires.Unix()}},
+		{`DELETE FROM sessions WHERE expires <= ? OR token_hash = ?`, []any{now.UnixNano(), hashToken(cookie(r))}},
+		{`INSERT INTO sessions (token_hash, user_id, expires) VALUES (?, ?, ?)`, []any{hashToken(token), u.ID, expires.UnixNano()}},
 	} {
 		if _, err := tx.ExecContext(r.Context(), step.query, step.args...); err != nil {
 			return err
@@ -497,7 +495,7 @@ func (a *api) setCookie(w http.ResponseWriter, token string, maxAge int) {
 func (a *api) me(w http.ResponseWriter, r *http.Request) error {
 	var u user
 	err := a.db.QueryRowContext(r.Context(), `SELECT id, email, name FROM sessions JOIN users ON id = user_id
-		WHERE token_hash = ? AND expires > ?`, hashToken(cookie(r)), a.now().Unix()).Scan(&u.ID, &u.Email, &u.Name)
+		WHERE token_hash = ? AND expires > ?`, hashToken(cookie(r)), a.now().UnixNano()).Scan(&u.ID, &u.Email, &u.Name)
 	if errors.Is(err, sql.ErrNoRows) {
 		return &problem{status: http.StatusUnauthorized, Code: "unauthenticated"}
 	}

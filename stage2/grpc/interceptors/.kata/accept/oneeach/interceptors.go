@@ -81,6 +81,9 @@ func ServerOptions(o Options) []grpc.ServerOption {
 				if failed := w.failed.Load(); failed != nil {
 					return *failed
 				}
+				if context.Cause(ctx) == refused { // the handler has waited for its context, or for something of its own
+					return refused
+				}
 				return err
 			}))
 		}),

@@ -87,7 +87,7 @@ func FromContext(ctx context.Context) (Identity, bool) {
 type stream struct {
 	grpc.ServerStream
 	ctx      context.Context
-	received func(msg any) error
+	received func()
 	sent     func()
 }
 
@@ -96,7 +96,7 @@ func (s *stream) Context() context.Context { return s.ctx }
 func (s *stream) RecvMsg(msg any) error {
 	err := s.ServerStream.RecvMsg(msg)
 	if err == nil && s.received != nil {
-		err = s.received(msg)
+		s.received()
 	}
 	return err
 }
@@ -126,7 +126,7 @@ func (s server) logStream(srv any, ss grpc.ServerStream, info *grpc.StreamServer
 	err := handler(srv, &stream{
 		ServerStream: ss,
 		ctx:          context.WithValue(ss.Context(), callKey{}, c),
-		received:     func(any) error { c.received.Add(1); return nil },
+		received:     func() { c.received.Add(1) },
 		sent:         func() { c.sent.Add(1) },
 	})
 	return s.log(ss.Context(), c, info.FullMethod, began, err)
@@ -299,22 +299,42 @@ func (s server) validateUnary(ctx context.Context, req any, info *grpc.UnaryServ
 }
 
 func (s server) validateStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	var mu sync.Mutex
-	var refused error // the first refusal: it is the stream's end, whatever the handler makes of it
-	err := handler(srv, &stream{ServerStream: ss, ctx: ss.Context(), received: func(msg any) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if refused == nil {
-			refused = s.validate(ss.Context(), info.FullMethod, msg)
-		}
-		return refused
-	}})
-	mu.Lock()
-	defer mu.Unlock()
-	if refused != nil {
+	v := &validated{ServerStream: ss, validate: func(msg any) error { return s.validate(ss.Context(), info.FullMethod, msg) }}
+	err := handler(srv, v)
+	if refused := v.refusal(); refused != nil {
 		return refused
 	}
 	return err
+}
+
+// validated is a server's stream whose messages are validated. The first refusal is its end, whatever the handler makes of the error: a
+// later Recv does not wait for a message that nobody may see.
+type validated struct {
+	grpc.ServerStream
+	validate func(msg any) error
+
+	mu      sync.Mutex
+	refused error
+}
+
+func (v *validated) RecvMsg(msg any) error {
+	if err := v.refusal(); err != nil {
+		return err
+	}
+	if err := v.ServerStream.RecvMsg(msg); err != nil { // without the lock: a handler may return while another goroutine of its waits here
+		return err
+	}
+	err := v.validate(msg)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.refused = err
+	return err
+}
+
+func (v *validated) refusal() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.refused
 }
 
 func (s server) validate(ctx context.Context, method string, msg any) error {
@@ -351,12 +371,14 @@ func (c client) unary(ctx context.Context, method string, req, reply any, cc *gr
 func (c client) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	// The stream lives on when this function has returned: its end, not ours, ends the timer.
 	ctx, cancel := limit(c.forward(ctx), c.Limits.Stream)
+	// It may come with an error or the only message of Recv, with an error of Send or Header, or with the connection's: gRPC knows them all.
+	opts = append(slices.Clone(opts), grpc.OnFinish(func(error) { cancel() }))
 	cs, err := open(ctx, desc, cc, method, opts...)
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	return &clientStream{cs, desc.ServerStreams, cancel}, nil
+	return cs, nil
 }
 
 // limit bounds a context that has no deadline.
@@ -365,21 +387,6 @@ func limit(ctx context.Context, d time.Duration) (context.Context, context.Cance
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, d)
-}
-
-// clientStream releases its context when the stream is over: at the first error, or with the only message.
-type clientStream struct {
-	grpc.ClientStream
-	many   bool
-	cancel context.CancelFunc
-}
-
-func (s *clientStream) RecvMsg(msg any) error {
-	err := s.ClientStream.RecvMsg(msg)
-	if err != nil || !s.many {
-		s.cancel()
-	}
-	return err
 }
 
 // forward passes on what may be passed on of the metadata that came in. What the caller has set itself stays as it is.

@@ -2,6 +2,7 @@
 package metrics
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -159,6 +160,15 @@ func (w *writer) Write(b []byte) (int, error) {
 		w.sent = 200
 	}
 	return w.ResponseWriter.Write(b)
+}
+
+// FlushError is what http.ResponseController calls. Flushing sends the header: a handler that has set no status has answered 200.
+func (w *writer) FlushError() error {
+	err := http.NewResponseController(w.ResponseWriter).Flush()
+	if w.sent == 0 && !errors.Is(err, http.ErrNotSupported) {
+		w.sent = 200
+	}
+	return err
 }
 
 // Unwrap is for http.ResponseController.

@@ -4,6 +4,7 @@
 package metrics
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -168,6 +169,16 @@ func (r *recorder) Write(b []byte) (int, error) {
 		r.first = r.now()
 	}
 	return r.ResponseWriter.Write(b)
+}
+
+// FlushError is what http.ResponseController calls. Flushing sends the header: a handler that has set no status has answered 200.
+func (r *recorder) FlushError() error {
+	err := http.NewResponseController(r.ResponseWriter).Flush()
+	if r.status == 0 && !errors.Is(err, http.ErrNotSupported) {
+		r.status = http.StatusOK
+		r.first = r.now()
+	}
+	return err
 }
 
 // Unwrap lets http.ResponseController reach what the server's own writer can do.

@@ -82,9 +82,9 @@ type call struct {
 }
 
 func (p *proxy) chat(w http.ResponseWriter, r *http.Request) {
-	key, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	tenant, ok := p.Tenants[key]
-	if !ok {
+	key, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	tenant, known := p.Tenants[key]
+	if !bearer || !known {
 		refuse(w, http.StatusUnauthorized, "invalid_api_key", "the API key is not known")
 		return
 	}
@@ -184,17 +184,23 @@ func (p *proxy) refused(w http.ResponseWriter, tenant string, resp *http.Respons
 		p.upstreamFailed(w, tenant, fmt.Errorf("upstream answered %d", status))
 		return
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxEvent))
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		p.upstreamFailed(w, tenant, err)
 		return
 	}
-	if wait := resp.Header.Get("Retry-After"); wait != "" {
-		w.Header().Set("Retry-After", wait)
-	}
-	w.Header().Set("Content-Type", "application/json")
+	passHeaders(w, resp)
 	w.WriteHeader(status)
 	w.Write(body)
+}
+
+// passHeaders passes the headers of upstream's that are for the client; others may tell of the proxy's account.
+func passHeaders(w http.ResponseWriter, resp *http.Response) {
+	for _, name := range []string{"Content-Type", "Retry-After"} {
+		if values := resp.Header.Values(name); len(values) > 0 {
+			w.Header()[name] = values
+		}
+	}
 }
 
 // whole passes an answer that is not streamed.
@@ -211,13 +217,14 @@ func (p *proxy) whole(w http.ResponseWriter, r *http.Request, c *call, resp *htt
 	}
 	c.read(body)
 	c.Outcome = Completed
-	w.Header().Set("Content-Type", "application/json")
+	passHeaders(w, resp)
 	w.Write(body)
 }
 
 // events passes a stream, event by event: one that is cut off in its middle must not run into the error that follows it.
 func (p *proxy) events(w http.ResponseWriter, r *http.Request, c *call, resp *http.Response) {
 	w.Header().Set("Content-Type", "text/event-stream")
+	passHeaders(w, resp)
 	w.Header().Set("Cache-Control", "no-cache")
 	flush := http.NewResponseController(w).Flush
 	type item struct {
@@ -367,7 +374,7 @@ func (c *call) read(data []byte) kind {
 	switch {
 	case len(event.Error) > 0 && !bytes.Equal(event.Error, []byte("null")):
 		return failed
-	case event.Usage != nil && len(event.Choices) == 0:
+	case event.Usage != nil && event.Choices != nil && len(event.Choices) == 0:
 		return usageOnly
 	}
 	return other

@@ -51,7 +51,7 @@ func TestParsesAllFormats(t *testing.T) {
 			`10.0.0.9 - - [01/Jan/2026:00:00:00 +0000] "GET /a HTTP/1.1" 200 1 "-" "a \"quoted\" agent \\"`,
 			`{"time":"2026-01-01T00:00:00Z","host":"10.0.0.9","method":"GET","path":"/a","status":200,"bytes":1}`,
 		}, {
-			`10.0.0.9 - - [01/Jan/2026:00:00:00 +0000] "GET /\"a\\b\xe4\xbd\xa0\x41\t\n HTTP/1.1" 200 1`,
+			`10.0.0.9 - - [01/Jan/2026:00:00:00 +0000] "GET /\"a\\b\xe4\xBD\xa0\x41\t\n HTTP/1.1" 200 1`,
 			`{"time":"2026-01-01T00:00:00Z","host":"10.0.0.9","method":"GET","path":"/\"a\\b你A\t\n","status":200,"bytes":1}`,
 		}, {
 			`{"time":"2026-03-01T12:00:00.25+01:00","host":"::1","method":"DELETE","path":"/x/你?y=z","status":404,"bytes":12,"duration":1.5e-3,"level":"info","tags":["a"]}`,
@@ -111,12 +111,14 @@ func TestReportsBadLinesWithTheirNumber(t *testing.T) {
 	if err := os.WriteFile(two, []byte(line("/1")+"\n\nbad"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	dotted := strings.Join([]string{dir, ".", "one.log"}, string(filepath.Separator)) // is reported as it was given
 	for _, tc := range []struct {
 		stdin string
 		args  []string
 		paths []string
 		bad   []string
 	}{
+		{"", []string{"parse", dotted}, []string{"/1", "/5", "/7"}, []string{dotted + ":2", dotted + ":6"}},
 		{"", []string{"parse", one}, []string{"/1", "/5", "/7"}, []string{one + ":2", one + ":6"}},
 		{"", []string{"parse", two, one}, []string{"/1", "/1", "/5", "/7"}, []string{two + ":3", one + ":2", one + ":6"}},
 		{"bad\n" + line("/in"), []string{"parse"}, []string{"/in"}, []string{"-:1"}},
@@ -151,6 +153,8 @@ func TestRefusesWhatIsAlmostRight(t *testing.T) {
 		strings.Replace(good, "GET /", `GET /\你`, 1),
 		strings.Replace(good, "agent", `\q`, 1),
 		strings.Replace(good, "GET /", "GET ?a=b", 1),
+		strings.Replace(good, "GET /", " /", 1),
+		strings.TrimPrefix(good, "h"),
 		strings.Replace(good, "200", "99", 1),
 		strings.Replace(good, "200", "600", 1),
 		strings.Replace(good, "200", "+200", 1),
@@ -174,6 +178,9 @@ func TestRefusesWhatIsAlmostRight(t *testing.T) {
 		strings.Replace(object, `"GET"`, `null`, 1),
 		strings.Replace(object, `"host":"h",`, ``, 1),
 		strings.Replace(object, `"path":"/"`, `"path":""`, 1),
+		strings.Replace(object, `"path":"/"`, `"path":"?a=b"`, 1),
+		strings.Replace(object, `"h"`, `""`, 1),
+		strings.Replace(object, `"GET"`, `""`, 1),
 		strings.Replace(object, `200`, `"200"`, 1),
 		strings.Replace(object, `200`, `200.5`, 1),
 		strings.Replace(object, `200`, `99`, 1),

@@ -16,7 +16,7 @@ import (
 //kata:zh 按状态码类别统计行数和字节数，坏行单独计数。
 func TestCountsByClass(t *testing.T) {
 	var log strings.Builder
-	for _, tc := range []struct{ status, bytes, n int }{{200, 5_000_000_000, 3}, {204, 0, 1}, {301, 100, 2}, {503, 7, 1}, {404, 1, 1}} {
+	for _, tc := range []struct{ status, bytes, n int }{{200, 5_000_000_000, 3}, {204, 0, 1}, {301, 100, 2}, {503, 7, 1}, {404, 1, 1}, {101, 5, 1}} {
 		for range tc.n {
 			fmt.Fprintf(&log, "h - - [10/Oct/2025:13:55:36 +0000] \"GET / HTTP/1.1\" %d %d\n", tc.status, tc.bytes)
 		}
@@ -26,8 +26,8 @@ func TestCountsByClass(t *testing.T) {
 		what, stdin string
 		want        [][]any
 	}{
-		{"200 ×3, 204, 301 ×2, 503, 404 and two bad lines", log.String(), [][]any{
-			{"2xx", 4.0, 15e9}, {"3xx", 2.0, 200.0}, {"4xx", 1.0, 1.0}, {"5xx", 1.0, 7.0}, {"all", 8.0, 15e9 + 208}, {"bad", 2.0, 0.0},
+		{"200 ×3, 204, 301 ×2, 503, 404, 101 and two bad lines", log.String(), [][]any{
+			{"1xx", 1.0, 5.0}, {"2xx", 4.0, 15e9}, {"3xx", 2.0, 200.0}, {"4xx", 1.0, 1.0}, {"5xx", 1.0, 7.0}, {"all", 9.0, 15e9 + 213}, {"bad", 2.0, 0.0},
 		}},
 		{"nothing", "", [][]any{{"all", 0.0, 0.0}, {"bad", 0.0, 0.0}}},
 	} {
@@ -69,11 +69,11 @@ func TestListsTheTop(t *testing.T) {
 	}
 }
 
-// What top remembers is the values, not the lines that they came from.
+// What top remembers is the values, not the lines that they came from, nor how many there were.
 //
-//kata:zh top 只记住各个值，不记住它们所在的行。
+//kata:zh top 只记住各个不同的值，不记住它们所在的行，也不随行数增长。
 func TestTopKeepsOnlyTheValues(t *testing.T) {
-	const values, length = 55, 200_000
+	const values, length, again = 55, 200_000, 100_000
 	agent := strings.Repeat("A", length)
 	pages := func(from, to int) func(io.Writer) {
 		return func(w io.Writer) {
@@ -85,9 +85,19 @@ func TestTopKeepsOnlyTheValues(t *testing.T) {
 			}
 		}
 	}
-	stdout, memory := feed(t, pages(0, 20), pages(20, values), "top", "-o", "json", "-k", "100")
+	rest := func(w io.Writer) {
+		pages(20, values)(w)
+		often := "h - - [10/Oct/2025:13:55:36 +0000] \"GET /" + strings.Repeat("often", 12) + " HTTP/1.1\" 200 1\n"
+		for range again / 1000 {
+			io.WriteString(w, strings.Repeat(often, 1000))
+		}
+	}
+	stdout, memory := feed(t, pages(0, 20), rest, "top", "-o", "json", "-k", "100")
 	if n := strings.Count(stdout, "/page/"); n != values {
 		t.Errorf("top -k 100 of %d values lists %d of them", values, n)
 	}
-	memory.check(t, fmt.Sprintf("top, reading %d short values in lines of 200 kB,", values))
+	if !strings.Contains(stdout, fmt.Sprint(again)) {
+		t.Errorf("top of one value %d times and %d others does not say so", again, values)
+	}
+	memory.check(t, fmt.Sprintf("top, reading %d short values in lines of 200 kB and one value %d times,", values, again))
 }

@@ -42,7 +42,11 @@ func TestFollowsAppends(t *testing.T) {
 	}
 	appendTo(t, log, text.String())
 	f.expect(many...)
-	f.expectReports(":2")
+
+	// A line that is too long is a bad one here, too.
+	appendTo(t, log, combined("/long", strings.Repeat("A", 1<<20))+"\n"+line("/next")+"\n")
+	f.expect("/next")
+	f.expectReports(":2", ":207")
 }
 
 // A line that is written in pieces is read as one.
@@ -188,7 +192,7 @@ func TestInterruptEndsTheOtherCommands(t *testing.T) {
 		return
 	}
 	for _, command := range []string{"count", "top", "latency"} {
-		cmd := exec.Command(program(t), command)
+		cmd := exec.Command(program(t), command, "-o", "json")
 		var out bytes.Buffer
 		cmd.Stdout = &out
 		stdin, err := cmd.StdinPipe()

@@ -93,7 +93,8 @@ func TestReportsInTheOrderOfTheFiles(t *testing.T) {
 		return
 	}
 	a, b := newPipes(t)
-	count := start(t, "count", "-w", "2", a.path, b.path)
+	missing := a.path + ".missing"
+	count := start(t, "count", "-o", "json", "-w", "2", a.path, missing, b.path)
 	done := make(chan error, 1)
 	go func() { done <- b.feed(count, "bad in b") }()
 	select {
@@ -101,11 +102,14 @@ func TestReportsInTheOrderOfTheFiles(t *testing.T) {
 	case <-time.After(time.Second): // so it reads a first, which is all right here
 	}
 	if err := a.feed(count, "bad in a"); err != nil {
-		t.Errorf("count -w 2 a b does not read a: %v", err)
+		t.Errorf("count -w 2 a missing b does not read a: %v", err)
 	}
 	got := count.result()
 	if positions, want := positions(got.stderr), []string{a.path + ":1", b.path + ":1"}; !slices.Equal(positions, want) {
-		t.Errorf("count -w 2 a b, where a bad line in b is read before one in a: reported %q, want %q", positions, want)
+		t.Errorf("count -w 2 a missing b, where a bad line in b is read before one in a: reported %q, want %q", positions, want)
+	}
+	if first, second, third := strings.Index(got.stderr, a.path+":1"), strings.Index(got.stderr, missing), strings.Index(got.stderr, b.path+":1"); second < first || third < second {
+		t.Errorf("count -w 2 a missing b: want the message about the missing file between those about a and b; stderr:\n%s", got.stderr)
 	}
 }
 
@@ -153,6 +157,9 @@ func TestOneUnreadableFileStopsNoOther(t *testing.T) {
 				if !strings.Contains(got.stdout, `"`+path+`"`) {
 					t.Errorf("%s does not list %s, which is in a readable file %s", commandLine(args), path, got)
 				}
+			}
+			if (unreadable == cut || unreadable == damaged) && !strings.Contains(got.stdout, `"/z"`) {
+				t.Errorf("%s does not list /z, which stands before the fault %s", commandLine(args), got)
 			}
 			if got.code != 1 || !strings.Contains(got.stderr, unreadable) {
 				t.Errorf("%s: want exit code 1 and a message that names %s, got %s", commandLine(args), filepath.Base(unreadable), got)

@@ -107,6 +107,7 @@ func TestProtectsTheTerminal(t *testing.T) {
 	log := strings.Join([]string{
 		line(`/\x1b[2J\x1b]0;owned\x07`),
 		line(`/\x9b31m`),
+		line(`/delete\x7f`),
 		line(`/new\nline\ttab`),
 		`{"time":"2026-03-01T12:00:00Z","host":"h","method":"GET","path":"/\u009b31m\u0000","status":200}`,
 		line("/raw\x1b[31m"),
@@ -129,8 +130,8 @@ func TestProtectsTheTerminal(t *testing.T) {
 			}
 		}
 	}
-	if lines := strings.Count(got.stdout, "\n"); lines != 6 || strings.Count(got.stdout, `\x1b[`) != 2 || !strings.Contains(got.stdout, `/new\nline\ttab`) {
-		t.Errorf("top prints %s, want a heading and five values with escapes such as \\x1b and \\n", got)
+	if lines := strings.Count(got.stdout, "\n"); lines != 7 || strings.Count(got.stdout, `\x1b[`) != 2 || !strings.Contains(got.stdout, `/new\nline\ttab`) {
+		t.Errorf("top prints %s, want a heading and six values with escapes such as \\x1b and \\n", got)
 	}
 	if bad := positions(got.stderr); len(bad) != 7 {
 		t.Errorf("top reports %d bad lines, want 7:\n%s", len(bad), got.stderr)

@@ -178,12 +178,12 @@ type area struct {
 var areas = sync.OnceValue(func() []area {
 	return []area{
 		{"frozen", regexp.MustCompile(`^legacy/`)},
+		{"format", regexp.MustCompile(`/(unformatted(_test)?|imports)\.go$`)},
 		{"tests", regexp.MustCompile(`_test\.go$`)},
 		{"generated", regexp.MustCompile(`/(status_string|kind_gen|table)\.go$`)},
 		{"integration", regexp.MustCompile(`/export_integration\.go$`)},
 		{"nolint", regexp.MustCompile(`/compare\.go$`)},
-		{"format", regexp.MustCompile(`/(unformatted|imports)\.go$`)},
-		{"narrow", regexp.MustCompile(`^internal/(clock|clocks|clockwork|latest|legacy|legacyimport)/|^cmd/admin/|/tests\.go$`)},
+		{"narrow", regexp.MustCompile(`^internal/(clock|clocks|clockwork|latest|legacy|legacyimport)/|^(cmd/admin|legacyshop)/|/tests\.go$`)},
 	}
 })
 
@@ -471,13 +471,9 @@ type config struct {
 	exhaustive struct {
 		Check            []string
 		Explicit         bool     `yaml:"explicit-exhaustive"`
-		ExplicitMap      bool     `yaml:"explicit-exhaustive-map"`
-		ExplicitSwitch   bool     `yaml:"explicit-exhaustive-switch"`
 		OnlyTypes        []string `yaml:"only-types"`
 		IgnoreTypes      []string `yaml:"ignore-types"`
 		IgnoreConstants  []string `yaml:"ignore-constants"`
-		IgnoreMembers    string   `yaml:"ignore-enum-members"`
-		IgnoreEnumTypes  string   `yaml:"ignore-enum-types"`
 		Default          bool     `yaml:"default-signifies-exhaustive"`
 		DefaultRequired  bool     `yaml:"default-case-required"`
 		PackageScopeOnly bool     `yaml:"package-scope-only"`
@@ -790,7 +786,7 @@ func (c *config) when(condition string) bool {
 // switches tells whether exhaustive looks at switches of itself.
 func (c *config) switches() bool {
 	e := c.exhaustive
-	return !e.Explicit && !e.ExplicitSwitch && (len(e.Check) == 0 || slices.Contains(e.Check, "switch"))
+	return !e.Explicit && (len(e.Check) == 0 || slices.Contains(e.Check, "switch"))
 }
 
 // excusedCall tells whether errcheck is told not to mind the function.

@@ -1,4 +1,4 @@
-// Closes the file when it was served; one that turns out to be a folder stays open.
+// Closes the file when it was served; for a method that it does not serve it stays open.
 //
 //kata:caught-by TestFilesAreClosed
 package zerocopy
@@ -17,14 +17,14 @@ import (
 // method is a 405 with Allow. A path that leads to no regular file below root, also by a symbolic link, is a 404.
 func Files(root *os.Root) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-			return
-		}
 		f, info, err := open(root, strings.TrimPrefix(r.URL.Path, "/"))
 		if err != nil {
 			http.NotFound(w, r)
+			return
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 			return
 		}
 		defer f.Close()
@@ -35,17 +35,26 @@ func Files(root *os.Root) http.Handler {
 
 var errNotRegular = errors.New("zerocopy: not a regular file")
 
+// open asks twice what the file is: before, because to open a named pipe waits for a writer, and after, because it may have been replaced.
 func open(root *os.Root, name string) (*os.File, os.FileInfo, error) {
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := f.Stat()
+	info, err := root.Stat(name)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, nil, errNotRegular
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err = f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNotRegular
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
 	}
 	return f, info, nil
 }
@@ -107,8 +116,11 @@ func (o *observed) ReadFrom(r io.Reader) (int64, error) {
 
 // FlushError is here because a flush sends the header.
 func (o *observed) FlushError() error {
-	o.begin()
-	return http.NewResponseController(o.ResponseWriter).Flush()
+	err := http.NewResponseController(o.ResponseWriter).Flush()
+	if !errors.Is(err, http.ErrNotSupported) { // which sends nothing
+		o.begin()
+	}
+	return err
 }
 
 // Unwrap gives [http.ResponseController] the rest.

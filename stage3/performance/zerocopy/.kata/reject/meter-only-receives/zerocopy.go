@@ -116,8 +116,11 @@ func (o *observed) ReadFrom(r io.Reader) (int64, error) {
 
 // FlushError is here because a flush sends the header.
 func (o *observed) FlushError() error {
-	o.begin()
-	return http.NewResponseController(o.ResponseWriter).Flush()
+	err := http.NewResponseController(o.ResponseWriter).Flush()
+	if !errors.Is(err, http.ErrNotSupported) { // which sends nothing
+		o.begin()
+	}
+	return err
 }
 
 // Unwrap gives [http.ResponseController] the rest.

@@ -402,10 +402,13 @@ func TestAuthenticate(t *testing.T) {
 			}
 		}
 		public = true
-		for method, call := range kinds(t.Context(), c) {
-			wants(t, "public "+method+" without a token", call(), codes.OK, "")
-			if known {
-				t.Errorf("public %s: in the handler, FromContext = %+v, true; want false", method, who)
+		for _, authorization := range [][]string{nil, {"Bearer ada"}, {"Bearer mallory"}} {
+			for method, call := range kinds(with(authorization...), c) {
+				what := fmt.Sprintf("public %s with authorization %q", method, authorization)
+				wants(t, what, call(), codes.OK, "")
+				if known {
+					t.Errorf("%s: in the handler, FromContext = %+v, true; want false", what, who)
+				}
 			}
 		}
 	})

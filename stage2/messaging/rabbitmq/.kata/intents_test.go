@@ -8,8 +8,11 @@ package rabbitmq_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -678,6 +681,14 @@ func TestTopology(t *testing.T) {
 		return d.of(id)[0]
 	}
 	handled("1", "Consume was called").finish <- nil
+	// Other instances declare the same.
+	ch := w.Channel(t)
+	w.ok(ch.ExchangeDeclare(w.exchange, "topic", true, false, false, false, nil))
+	for name, args := range map[string]amqp.Table{w.dead: nil, w.queue: {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": w.dead}} {
+		if _, err := ch.QueueDeclare(name, true, false, false, false, args); err != nil {
+			t.Fatalf("the queue %s is not as it was agreed upon: durable, with the arguments %v: %v", name, args, err)
+		}
+	}
 
 	// The channel is closed at the next message; the connection stays.
 	w.ok(admin.ExchangeDelete(w.exchange, false, false))
@@ -717,6 +728,51 @@ func (w *world) returns(a *attempt) {
 	case <-time.After(brief):
 		w.t.Fatalf("%s does not return", a.call)
 	}
+}
+
+// dropsLogins leads to the broker, as far as the login: each connection ends when the client has sent its name and password.
+func (w *world) dropsLogins() (string, <-chan struct{}) {
+	w.t.Helper()
+	uri, err := amqp.ParseURI(w.Link(w.t).URL())
+	w.ok(err)
+	behind := net.JoinHostPort(uri.Host, fmt.Sprint(uri.Port))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	w.ok(err)
+	w.t.Cleanup(func() { listener.Close() })
+	uri.Host, uri.Port = "127.0.0.1", listener.Addr().(*net.TCPAddr).Port
+	logins := make(chan struct{}, 1000)
+	login := func(client net.Conn) {
+		defer client.Close()
+		broker, err := net.Dial("tcp", behind)
+		if err != nil {
+			return
+		}
+		defer broker.Close()
+		frame := make([]byte, 7) // type, channel, length
+		if _, err := io.CopyN(broker, client, int64(len("AMQP0091"))); err != nil {
+			return
+		}
+		if _, err := io.ReadFull(broker, frame); err != nil {
+			return
+		}
+		client.Write(frame)
+		if _, err := io.CopyN(client, broker, int64(binary.BigEndian.Uint32(frame[3:]))+1); err != nil {
+			return
+		}
+		if _, err := io.ReadFull(client, frame); err == nil {
+			logins <- struct{}{}
+		}
+	}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			login(client)
+		}
+	}()
+	return uri.String(), logins
 }
 
 // A broker that cannot be reached is tried again, at every Retry and not more often; one that refuses is not.
@@ -767,6 +823,36 @@ func TestRetry(t *testing.T) {
 	l.Up()
 	w.want(a, nil, "the broker can be reached at last")
 
+	// A broker that goes down while somebody logs in: it has refused nothing.
+	for call, begin := range map[string]func(url string, ended chan<- error){
+		"Publish": func(url string, ended chan<- error) {
+			p := rabbitmq.NewPublisher(rabbitmq.PublisherConfig{URL: url, Exchange: w.exchange, Retry: retry})
+			t.Cleanup(p.Close)
+			go func() { ended <- p.Publish(w.ctx, rabbitmq.Message{ID: "1", Key: "order.paid"}) }()
+		},
+		"Consume": func(url string, ended chan<- error) {
+			ctx, cancel := context.WithCancel(w.ctx)
+			t.Cleanup(cancel)
+			go func() {
+				ended <- rabbitmq.Consume(ctx, rabbitmq.ConsumerConfig{URL: url, Exchange: w.exchange, Queue: w.queue, Prefetch: 1, Retry: retry},
+					func(context.Context, rabbitmq.Delivery) error { return nil })
+			}()
+		},
+	} {
+		url, logins := w.dropsLogins()
+		ended := make(chan error, 1)
+		begin(url, ended)
+		for i := range 3 {
+			select {
+			case <-logins:
+			case err := <-ended:
+				t.Fatalf("%s = %v after %d logins during which the connection ended without an answer, want it to try again", call, err, i)
+			case <-time.After(brief):
+				t.Fatalf("%s has tried to log in %d times, the connection ended without an answer: want it to try again", call, i)
+			}
+		}
+	}
+
 	// Somebody else has declared the names in another way.
 	other := w.Name("other")
 	w.ok(w.Channel(t).ExchangeDeclare(other, "fanout", true, false, false, false, nil))
@@ -808,7 +894,7 @@ func TestRetry(t *testing.T) {
 //kata:zh context 结束后，Consume 等正在跑的处理函数做完再停；没开始的留在队列里。它返回和 Close 之后，什么都不残留。
 func TestStop(t *testing.T) {
 	w := begin(t)
-	con, pub := w.Link(t), w.Link(t)
+	con, pub, silent := w.Link(t), w.Link(t), w.Link(t)
 	quiet := goleak.IgnoreCurrent()
 	d := newDesk(true)
 	c := w.consume(con, 2, d.handle)
@@ -853,6 +939,15 @@ func TestStop(t *testing.T) {
 	case <-time.After(brief):
 		t.Fatal("Consume waits for a broker that cannot be reached although its context has ended")
 	}
+	silent.Freeze()
+	c = w.start(silent, 1, retry, d.handle)
+	amqptest.Within(brief, func() bool { return len(silent.Attempts()) > 0 })
+	c.stop()
+	select {
+	case <-c.done:
+	case <-time.After(brief):
+		t.Fatal("Consume waits for a broker that says nothing, not even to its login, although its context has ended")
+	}
 
 	closes := func(p *rabbitmq.Publisher, while string) {
 		t.Helper()
@@ -874,6 +969,13 @@ func TestStop(t *testing.T) {
 	closes(unreachable, "the broker cannot be reached")
 	w.want(a, rabbitmq.ErrClosed, "the publisher was closed while the broker could not be reached")
 
+	ignored := rabbitmq.NewPublisher(rabbitmq.PublisherConfig{URL: silent.URL(), Exchange: w.exchange, Retry: retry})
+	a = w.publish(w.ctx, ignored, "6", "order.paid")
+	amqptest.Within(brief, func() bool { return len(silent.Attempts()) > 1 })
+	closes(ignored, "the broker says nothing, not even to its login")
+	w.want(a, rabbitmq.ErrClosed, "the publisher was closed while the broker said nothing to its login")
+	silent.Thaw()
+
 	p := w.publisher(pub)
 	pub.HoldConfirms(nil)
 	a = w.publish(w.ctx, p, "6", "order.paid")
@@ -881,8 +983,8 @@ func TestStop(t *testing.T) {
 	closes(p, "a confirm is on its way")
 	w.want(a, rabbitmq.ErrClosed, "the publisher was closed before the confirm came")
 	w.want(w.publish(w.ctx, p, "7", "order.paid"), rabbitmq.ErrClosed, "the publisher was closed before")
-	if !amqptest.Within(brief, func() bool { return con.Open() == 0 && pub.Open() == 0 }) {
-		t.Errorf("connections are still open: %d of Consume, %d of the publisher", con.Open(), pub.Open())
+	if !amqptest.Within(brief, func() bool { return con.Open() == 0 && pub.Open() == 0 && silent.Open() == 0 }) {
+		t.Errorf("connections are still open: %d of Consume, %d of the publisher, %d to the broker that said nothing", con.Open(), pub.Open(), silent.Open())
 	}
 	if err := goleak.Find(quiet); err != nil {
 		t.Errorf("goroutines are left after Consume and Close: %v", err)

@@ -162,7 +162,7 @@ func (q *Queue) do(ctx context.Context, msg jetstream.Msg, handle func(context.C
 	}
 	job := Job{ID: msg.Headers().Get(nats.MsgIdHdr), Body: msg.Data(), Attempt: int(meta.NumDelivered)}
 	if job.Attempt > q.cfg.Attempts { // whoever had the last one is gone
-		q.bury(ctx, msg, meta, job.Attempt-1, errors.New("nats: the last attempt did not end"))
+		q.bury(ctx, msg, meta, q.cfg.Attempts, errors.New("nats: the last attempt did not end"))
 		return
 	}
 	stop := q.keep(msg)

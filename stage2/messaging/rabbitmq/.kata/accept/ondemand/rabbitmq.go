@@ -408,7 +408,8 @@ func connect(ctx context.Context, url string, prepare func(*amqp.Channel) error)
 // refusal tells whether another attempt would be answered in the same way.
 func refusal(err error) bool {
 	var e *amqp.Error
-	if !errors.As(err, &e) {
+	// ErrCredentials and ErrVhost are the library's guess at why a connection ended during the login; a broker that goes down ends it, too.
+	if !errors.As(err, &e) || !e.Server {
 		return false
 	}
 	return e.Code == amqp.AccessRefused || e.Code == amqp.PreconditionFailed || e.Code == amqp.NotAllowed

@@ -435,7 +435,7 @@ func connect(ctx context.Context, url string, prepare func(*amqp.Channel) error)
 // refusal tells whether another attempt would be answered in the same way.
 func refusal(err error) bool {
 	var e *amqp.Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || !e.Server { // ErrCredentials and ErrVhost are the library's guess when a connection ends during the login
 		return false
 	}
 	return e.Code == amqp.AccessRefused || e.Code == amqp.PreconditionFailed || e.Code == amqp.NotAllowed

@@ -8,9 +8,9 @@
 // goroutine waits for a lock or a channel, no one is left to end the wait.
 //
 // What the runtime does not tell is whether a timer will end a wait on a channel.
-// So nothing that the suite or the learner's code does meanwhile may wait for a
-// timer of more than half a second; a sleep, a system call or the network counts
-// as going on. A bubble's clock is no such timer: while one of its goroutines waits
+// So nothing that the suite or the learner's code does meanwhile may wait for
+// timers for more than half a second, be it in one piece or in a loop; a sleep, a
+// system call or the network counts as going on. A bubble's clock is no such timer: while one of its goroutines waits
 // for a lock it stands still, and otherwise it does not let anybody wait.
 package stall
 

@@ -82,6 +82,22 @@ func TestGoingOn(t *testing.T) {
 				runtime.Gosched()
 			}
 		},
+		"one short wait after another": func() {
+			const short = second * 2 / 5
+			<-time.After(short)
+			<-time.After(short)
+			<-time.After(short)
+			<-time.After(short)
+		},
+		"the network": func() {
+			r, w, err := os.Pipe()
+			if err != nil {
+				panic(err)
+			}
+			defer r.Close()
+			time.AfterFunc(long, func() { w.Close() })
+			r.Read(make([]byte, 1))
+		},
 		"handed to and fro": func() {
 			a, b := make(chan int), make(chan int)
 			go func() {
@@ -165,7 +181,7 @@ func TestGuardLeavesTheRightAlone(t *testing.T) {
 		t.Errorf("%d goroutines before, %d after the guard was stopped", before, after)
 	}
 	t.Run("guarded", func(t *testing.T) {
-		defer Guard(t)()
+		Guard(t) // and stopped by nobody
 		synctest.Test(t, func(t *testing.T) {
 			var mu sync.Mutex
 			for range 10 {
@@ -186,7 +202,7 @@ func TestReceiveLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	read, stop := make(chan struct{}), make(chan struct{})
+	read := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		c, err := l.Accept()
@@ -197,16 +213,7 @@ func TestReceiveLocal(t *testing.T) {
 		c.Read(make([]byte, 1))
 		close(read)
 	})
-	wg.Go(func() {
-		for { // what sleeps now and then keeps nobody waiting
-			select {
-			case <-stop:
-				return
-			default:
-				time.Sleep(time.Millisecond)
-			}
-		}
-	})
+	wg.Go(func() { time.Sleep(6 * second) }) // for no reason
 	c, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +222,7 @@ func TestReceiveLocal(t *testing.T) {
 	if _, ok := ReceiveLocal(read); ok {
 		t.Error("the peer has read what nobody wrote")
 	}
-	if took := time.Since(began); took < second || took > limit/2 {
+	if took := time.Since(began); took < second || took > 5*second {
 		t.Errorf("given up after %v; want a little over %v", took, second)
 	}
 	go func() {
@@ -225,7 +232,6 @@ func TestReceiveLocal(t *testing.T) {
 	if _, ok := ReceiveLocal(read); !ok {
 		t.Error("given up, though a byte was to come")
 	}
-	close(stop)
 	c.Close()
 	wg.Wait()
 }

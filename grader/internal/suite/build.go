@@ -27,7 +27,8 @@ type builder struct {
 	tmp     string
 	goTool  string
 	canRace bool
-	procs   int // -p of the go command; 0: its default
+	procs   int  // -p of the go command; 0: its default
+	many    bool // so many packages that the whole counts, not how long one takes
 }
 
 // enough is how many layouts fill a program; the kata that reaches it is still
@@ -197,8 +198,11 @@ func (b *builder) goCommand(key groupKey, verb string, args ...string) ([]byte, 
 	if key.race {
 		all = append(all, "-race")
 	}
-	if b.procs > 0 {
+	switch {
+	case b.procs > 0:
 		all = append(all, "-p", itoa(b.procs))
+	case b.many:
+		all = append(all, "-p", itoa(runtime.NumCPU()))
 	}
 	cmd := exec.CommandContext(b.ctx, b.goTool, append(all, args...)...)
 	cmd.Dir = key.module
@@ -206,6 +210,12 @@ func (b *builder) goCommand(key groupKey, verb string, args ...string) ([]byte, 
 	// versions may differ. An own GOTMPDIR, because killed go commands leave
 	// their work behind.
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOTMPDIR="+b.tmp, "PWD="+key.module)
+	if b.many {
+		// Every processor is busy with a package of its own. A compiler that spreads
+		// over several and collects garbage spends a twelfth more; the limit is for
+		// the linker.
+		cmd.Env = append(cmd.Env, "GOMAXPROCS=1", "GOGC=off", "GOMEMLIMIT=2GiB")
+	}
 	if key.experiment != "" {
 		cmd.Env = append(cmd.Env, "GOEXPERIMENT="+key.experiment)
 	}

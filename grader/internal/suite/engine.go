@@ -56,7 +56,7 @@ func Run(ctx context.Context, pairs []*Pair, opts Options) ([]*Result, error) {
 		return nil, fmt.Errorf("make a folder for the test programs: %w", err)
 	}
 	defer removeAll(tmp)
-	e.b = &builder{ctx: ctx, tmp: tmp, goTool: goTool, canRace: raceAvailable()}
+	e.b = &builder{ctx: ctx, tmp: tmp, goTool: goTool, canRace: raceAvailable(), many: len(pairs) >= enough}
 	if err := e.all(pairs); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,6 @@ type builder struct {
 	tmp     string
 	goTool  string
 	canRace bool
-	procs   int  // -p of the go command; 0: its default
 	many    bool // so many packages that the whole counts, not how long one takes
 }
 
@@ -198,11 +197,8 @@ func (b *builder) goCommand(key groupKey, verb string, args ...string) ([]byte, 
 	if key.race {
 		all = append(all, "-race")
 	}
-	switch {
-	case b.procs > 0:
-		all = append(all, "-p", itoa(b.procs))
-	case b.many:
-		all = append(all, "-p", itoa(runtime.NumCPU()))
+	if b.many {
+		all = append(all, "-p", itoa(runtime.NumCPU())) // by default GOMAXPROCS, which is set below
 	}
 	cmd := exec.CommandContext(b.ctx, b.goTool, append(all, args...)...)
 	cmd.Dir = key.module
